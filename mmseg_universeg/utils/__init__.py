@@ -1,1 +1,3 @@
-__all__ = []
+from .seeding import SupportSize, seeded
+
+__all__ = ['SupportSize', 'seeded']
