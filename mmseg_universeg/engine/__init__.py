@@ -1,1 +1,4 @@
-__all__ = []
+from .hooks import SupportSetHook
+from .optimizers import BFloat16OptimWrapper
+
+__all__ = ['BFloat16OptimWrapper', 'SupportSetHook']
