@@ -1,1 +1,7 @@
-__all__ = []
+from . import transforms
+from .in_context import InContextDataset
+
+__all__ = [
+    'InContextDataset',
+    'transforms',
+]

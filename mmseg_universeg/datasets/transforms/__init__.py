@@ -1,1 +1,8 @@
-__all__ = []
+from .episode import AugmentAlike, AugmentEach
+from .formatting import PackEpisodeInputs
+
+__all__ = [
+    'AugmentAlike',
+    'AugmentEach',
+    'PackEpisodeInputs',
+]
