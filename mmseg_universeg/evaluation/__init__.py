@@ -1,1 +1,3 @@
-__all__ = []
+from .metrics import CaseMetric
+
+__all__ = ['CaseMetric']

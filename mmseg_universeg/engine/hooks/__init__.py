@@ -1,1 +1,3 @@
-__all__ = []
+from .support_set import SupportSetHook
+
+__all__ = ['SupportSetHook']

@@ -1,1 +1,3 @@
-__all__ = []
+from .case_metric import CaseMetric
+
+__all__ = ['CaseMetric']

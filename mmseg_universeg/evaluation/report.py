@@ -1,0 +1,119 @@
+"""How scores of many cases are named, averaged, printed and written."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from prettytable import PrettyTable
+
+
+def finite_mean(values: np.ndarray) -> float:
+    """Mean of the values that are neither NaN nor infinite.
+
+    Args:
+        values: Any shape, float.
+
+    Returns:
+        The mean; NaN where no value is finite.
+    """
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float('nan')
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Unique, readable names for files.
+
+    The file's stem; where stems are shared, as many parent folders before it as tell
+    them apart; a path given twice gets ``#2`` the second time.
+
+    Args:
+        paths: File paths, or names without folders.
+
+    Returns:
+        One name per path, in order, no two alike.
+    """
+    parts = [(*Path(p).parent.parts, Path(p).stem) for p in paths]
+    depth = [1] * len(parts)
+    while True:
+        names = ['/'.join(p[-d:]) for p, d in zip(parts, depth)]
+        count = Counter(names)
+        longer = [
+            min(d + (count[n] > 1), len(p)) for n, d, p in zip(names, depth, parts)
+        ]
+        if longer == depth:
+            break
+        depth = longer
+    seen = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f'{name}#{seen[name]}')
+    return unique
+
+
+def case_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
+    """Mean and standard deviation over cases, a row for each class.
+
+    Args:
+        scores: By column title, then by class: the scores of all cases, float (N,),
+            NaN where skipped.
+
+    Returns:
+        The table as text. ``cases`` counts those that were scored, ``skipped`` the
+        NaN, ``infinite`` the infinite ones, which are in no mean. The last row is
+        the mean over classes.
+    """
+    titles = list(scores)
+    table = PrettyTable(['class', *titles, 'cases', 'skipped'])
+    table.align = 'r'
+    table.align['class'] = 'l'
+    classes = list(scores[titles[0]])
+    for name in classes:
+        columns = [scores[title][name] for title in titles]
+        skipped = int(np.isnan(columns[0]).sum())
+        table.add_row(
+            [name, *map(_cell, columns), len(columns[0]) - skipped, skipped],
+            divider=name == classes[-1],
+        )
+    means = [
+        finite_mean(np.array([finite_mean(v) for v in scores[title].values()]))
+        for title in titles
+    ]
+    table.add_row(['mean', *(f'{mean:.4f}' for mean in means), '', ''])
+    return table.get_string()
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence]) -> None:
+    """Write a CSV file whole or not at all.
+
+    Args:
+        path: The file, replaced where it exists. Its folder is made.
+        header: Names of the columns.
+        rows: Values of each row.
+
+    Raises:
+        OSError: The folder or the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+    with unfinished.open('w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    unfinished.replace(path)
+
+
+def _cell(values: np.ndarray) -> str:
+    """Mean, deviation and the number of infinite values, for example '3.1 ± 0.4'."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        text = '-'
+    elif finite.size == 1:
+        text = f'{finite[0]:.4f}'
+    else:
+        text = f'{finite.mean():.4f} ± {finite.std(ddof=1):.4f}'
+    infinite = int(np.isinf(values).sum())
+    return f'{text} ({infinite} infinite)' if infinite else text

@@ -1,0 +1,98 @@
+"""Overlap and surface scores of one pair of binary masks.
+
+All three follow one policy for empty masks: both empty is nothing to score (NaN);
+one empty is the worst score (DSC 0, NSD 0, HD95 infinite).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+
+def dice_score(pred: np.ndarray, truth: np.ndarray) -> float:
+    """Dice similarity coefficient, 2|A and B| / (|A| + |B|).
+
+    Args:
+        pred: Mask, bool, any shape.
+        truth: Mask, bool, of the same shape.
+
+    Returns:
+        DSC in [0, 1]; NaN where both masks are empty.
+    """
+    total = np.count_nonzero(pred) + np.count_nonzero(truth)
+    if total == 0:
+        return float('nan')
+    return 2 * np.count_nonzero(pred & truth) / total
+
+
+def surface_dice(
+    pred: np.ndarray,
+    truth: np.ndarray,
+    spacing: Sequence[float],
+    tolerance: float,
+) -> float:
+    """Normalised surface dice (NSD): the share of both surfaces within a tolerance.
+
+    Surface elements and their areas are those of Nikolov et al., "Deep learning to
+    achieve clinically applicable segmentation of head and neck anatomy" (2018),
+    computed by MONAI with ``use_subvoxels=True``. A distance equal to the tolerance
+    counts as within it.
+
+    Args:
+        pred: Mask, bool, (H, W) or (D, H, W).
+        truth: Mask, bool, of the same shape.
+        spacing: Size of a pixel in mm, in the order of the array's axes.
+        tolerance: In mm, 0 or more.
+
+    Returns:
+        NSD in [0, 1]; 0 where one mask is empty, NaN where both are.
+    """
+    if not pred.any() and not truth.any():
+        return float('nan')
+    if not pred.any() or not truth.any():
+        return 0.0
+    # MONAI takes seconds to import, which no other part of the package should pay.
+    from monai.metrics import compute_surface_dice
+
+    score = compute_surface_dice(
+        torch.from_numpy(pred)[None, None],
+        torch.from_numpy(truth)[None, None],
+        class_thresholds=[tolerance],
+        include_background=True,
+        spacing=tuple(spacing),
+        use_subvoxels=True,
+    )
+    return score.item()
+
+
+def hausdorff_95(
+    pred: np.ndarray, truth: np.ndarray, spacing: Sequence[float]
+) -> float:
+    """Hausdorff distance at the 95th percentile (HD95), computed by MONAI.
+
+    The larger of the two directed 95th percentiles of the distances between the
+    masks' edge pixels.
+
+    Args:
+        pred: Mask, bool, (H, W) or (D, H, W).
+        truth: Mask, bool, of the same shape.
+        spacing: Size of a pixel in mm, in the order of the array's axes.
+
+    Returns:
+        Distance in mm; infinite where one mask is empty, NaN where both are.
+    """
+    if not pred.any() and not truth.any():
+        return float('nan')
+    if not pred.any() or not truth.any():
+        return float('inf')
+    from monai.metrics import compute_hausdorff_distance
+
+    distance = compute_hausdorff_distance(
+        torch.from_numpy(pred)[None, None],
+        torch.from_numpy(truth)[None, None],
+        include_background=True,
+        percentile=95,
+        spacing=tuple(spacing),
+    )
+    return distance.item()
