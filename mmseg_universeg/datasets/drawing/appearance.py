@@ -1,0 +1,194 @@
+"""From label maps to images: what distinguishes a drawn task's foreground."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .fields import smooth_fields
+
+# What tells the foreground from its neighbours, and how often.
+CUES = {'intensity': 0.65, 'texture': 0.12, 'place': 0.23}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Appearance of the labels of one task and of its images.
+
+    Intensities are in units of the range of the means, about 0 to 1, before an
+    image is scaled to [0, 1]. L is the number of labels, T of textures.
+
+    Attributes:
+        cue: What the foreground is found by, a key of ``CUES``.
+        means: Mean intensity of each label, (L,).
+        jitter: Deviation of the means from image to image.
+        textures: Patterns of deviation 1, float32 (T, 2H, 2W).
+        pattern: Which texture each label has, (L,).
+        grain: Amplitude of each label's texture, (L,).
+        shading: Amplitude of a slow change within each label, (L,).
+        rim: Intensity added on the borders between labels.
+        blur: Deviation of the blur in pixels.
+        bias: Deviation of the logarithm of the multiplicative bias field.
+        noise: Deviation of the white noise.
+        gamma: Exponent of the intensities.
+        invert: Whether dark is bright.
+    """
+
+    cue: str
+    means: np.ndarray
+    jitter: float
+    textures: np.ndarray
+    pattern: np.ndarray
+    grain: np.ndarray
+    shading: np.ndarray
+    rim: float
+    blur: float
+    bias: float
+    noise: float
+    gamma: float
+    invert: bool
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def draw_texture(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """One pattern (H, W), float32, of mean 0 and deviation 1.
+
+    Grain, spots, ridges or fibres, from fine to coarse.
+    """
+    spot = _log_uniform(rng, 1.5, min(shape) / 12)
+    kind = rng.choice(['grain', 'spots', 'ridges', 'fibres'])
+    if kind == 'fibres':
+        # Isotropic noise, compressed along one axis.
+        height, width = shape
+        length = rng.uniform(3, 8)
+        long = smooth_fields(rng, 1, (height, int(width / length)), height / spot)[0]
+        texture = cv2.resize(long, (width, height), interpolation=cv2.INTER_LINEAR)
+    else:
+        texture = smooth_fields(rng, 1, shape, min(shape) / spot)[0]
+    if kind == 'spots':
+        texture = np.maximum(texture - rng.uniform(0.3, 1.3), 0)
+    elif kind == 'ridges':
+        texture = np.abs(texture)
+    texture -= texture.mean()
+    return texture / (texture.std() + 1e-6)
+
+
+def touching(labels: np.ndarray, foreground: int, num_labels: int) -> np.ndarray:
+    """Which labels (num_labels,) lie next to the foreground of label maps (N, H, W)."""
+    result = np.zeros(num_labels, bool)
+    kernel = np.ones((3, 3), np.uint8)
+    for image in labels:
+        mask = (image == foreground).astype(np.uint8)
+        border = cv2.dilate(mask, kernel) > mask
+        shares = np.bincount(image[border], minlength=num_labels) / max(border.sum(), 1)
+        result |= shares > 0.05
+    return result
+
+
+def draw_look(
+    rng: np.random.Generator,
+    labels: np.ndarray,
+    foreground: int,
+    scene_graded: bool,
+    num_labels: int,
+) -> Look:
+    """Draw the appearance of a task.
+
+    Args:
+        rng: Source of all choices.
+        labels: A few of the task's label maps, uint8 (N, H, W).
+        foreground: The label to be found.
+        scene_graded: Whether intensities may rise with the label's number.
+        num_labels: Number of labels L.
+    """
+    near = touching(labels, foreground, num_labels)
+    present = np.bincount(labels.ravel(), minlength=num_labels) > 0.005 * labels.size
+    far = np.flatnonzero(present & ~near)
+    far = far[far != foreground]
+    cue = str(rng.choice(list(CUES), p=list(CUES.values())))
+    if cue == 'place' and not len(far):
+        cue = 'intensity'
+
+    # One mean from each of L equal steps, in order or not.
+    order = np.arange(num_labels)
+    if not (scene_graded and rng.random() < 0.5):
+        order = rng.permutation(num_labels)
+    means = (order + rng.uniform(0.1, 0.9, num_labels)) / num_labels
+    textures = np.stack(
+        [
+            draw_texture(rng, tuple(2 * side for side in labels.shape[1:]))
+            for _ in range(3)
+        ]
+    )
+    pattern = rng.integers(0, len(textures), num_labels)
+    grain = np.abs(rng.normal(0, rng.uniform(0, 0.12), num_labels))
+
+    # The foreground keeps a margin to the others, if it is only a small one.
+    margin = _log_uniform(rng, 0.08, 0.3)
+    others = order != order[foreground]
+    gap = means - means[foreground]
+    tight = others & (np.abs(gap) < margin)
+    means[tight] = means[foreground] + np.where(gap[tight] < 0, -margin, margin)
+    if cue == 'texture':
+        means[near] = means[foreground] + rng.normal(0, 0.03, near.sum())
+        grain[foreground] = rng.uniform(0.15, 0.35)
+        pattern[near] = (pattern[foreground] + rng.integers(1, 3)) % len(textures)
+        grain[near] = rng.choice([0.0, 0.03, 0.3])
+    elif cue == 'place':
+        twins = far[: rng.integers(1, len(far) + 1)]
+        means[twins] = means[foreground]
+        pattern[twins], grain[twins] = pattern[foreground], grain[foreground]
+    return Look(
+        cue=cue,
+        means=means,
+        jitter=margin * rng.uniform(0, 0.35),
+        textures=textures,
+        pattern=pattern,
+        grain=grain,
+        shading=np.abs(rng.normal(0, rng.uniform(0, 0.1), num_labels)),
+        rim=rng.choice([-1, 1]) * rng.uniform(0.1, 0.5) * (rng.random() < 0.2),
+        blur=_log_uniform(rng, 0.4, 1.6) * max(1.0, min(labels.shape[1:]) / 96),
+        bias=rng.uniform(0, 0.35) * (rng.random() < 0.5),
+        noise=_log_uniform(rng, 0.005, 0.12),
+        gamma=_log_uniform(rng, 0.7, 1.4),
+        invert=bool(rng.random() < 0.5),
+    )
+
+
+def render(rng: np.random.Generator, labels: np.ndarray, look: Look) -> np.ndarray:
+    """Images (N, H, W), float32 from 0 to 1 each, of label maps (N, H, W)."""
+    num, height, width = labels.shape
+    slow = smooth_fields(rng, 2 * num, (height, width), 2.5)
+    jitter = rng.normal(0, look.jitter, (num, len(look.means)))
+    tables = (look.means + jitter).astype(np.float32)
+    grain, shading = look.grain.astype(np.float32), look.shading.astype(np.float32)
+    images = rng.standard_normal(labels.shape, dtype=np.float32)
+    images *= look.noise
+    for n, label in enumerate(labels):
+        top, left = rng.integers(0, height + 1), rng.integers(0, width + 1)
+        patch = look.textures[:, top : top + height, left : left + width]
+        clean = tables[n][label] + shading[label] * slow[2 * n]
+        for k, pattern in enumerate(patch):
+            clean += np.where(look.pattern == k, grain, 0)[label] * pattern
+        if look.rim:
+            clean[_borders(label)] += look.rim
+        sigma = look.blur * rng.uniform(0.8, 1.25)
+        clean = cv2.GaussianBlur(clean, (0, 0), sigma)
+        if look.bias:
+            clean *= np.exp(look.bias * slow[2 * n + 1])
+        images[n] += clean
+    low = images.min((1, 2), keepdims=True)
+    images -= low
+    images /= np.maximum(images.max((1, 2), keepdims=True), 1e-6)
+    images **= look.gamma
+    return 1 - images if look.invert else images
+
+
+def _borders(label: np.ndarray) -> np.ndarray:
+    borders = np.zeros(label.shape, bool)
+    borders[:, 1:] = label[:, 1:] != label[:, :-1]
+    borders[1:] |= label[1:] != label[:-1]
+    return borders

@@ -1,0 +1,133 @@
+"""Smooth random fields and the deformations made from them."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+def smooth_fields(
+    rng: np.random.Generator, num_fields: int, shape: tuple[int, int], cells: float
+) -> np.ndarray:
+    """Gaussian noise on a coarse grid, upsampled with cubic splines.
+
+    Args:
+        rng: Source of the noise.
+        num_fields: How many fields.
+        shape: Height and width in pixels.
+        cells: Grid cells along the shorter side; more cells, finer structure.
+
+    Returns:
+        float32 (num_fields, H, W) of mean about 0 and deviation about 1.
+    """
+    step = min(shape) / cells
+    # Two more nodes than cells keep the replicated border of cv2 outside.
+    rows, cols = (max(2, round(side / step)) + 2 for side in shape)
+    nodes = rng.standard_normal((num_fields, rows, cols), dtype=np.float32)
+    height, width = shape
+    top, left = round(height / rows), round(width / cols)
+    fields = np.empty((num_fields, height, width), np.float32)
+    for field, node in zip(fields, nodes):
+        large = cv2.resize(
+            node,
+            (width + 2 * left, height + 2 * top),
+            interpolation=cv2.INTER_CUBIC,
+        )
+        field[:] = large[top : top + height, left : left + width]
+    return fields * 1.4  # cubic interpolation between nodes averages noise
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How far the images of a task may differ from its prototype.
+
+    Lengths are fractions of the shorter image side.
+
+    Attributes:
+        rotation: Largest angle in radians, either way.
+        scale: Deviation of the logarithm of the zoom.
+        stretch: Deviation of the logarithm of the aspect ratio.
+        shift: Deviation of the translation.
+        mirror: Whether images may be mirrored.
+        elastic: Deviation of the elastic displacement in grid cells; folds
+            begin to appear above 0.3.
+        elastic_cells: Grid cells of the elastic field along the shorter side.
+    """
+
+    rotation: float
+    scale: float
+    stretch: float
+    shift: float
+    mirror: bool
+    elastic: float
+    elastic_cells: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> 'Pose':
+        """Of all tasks half keep their orientation, half may lie any way."""
+        free = rng.random() < 0.5
+        return cls(
+            rotation=np.pi if free else rng.uniform(0.0, 0.35),
+            scale=rng.uniform(0.02, 0.15),
+            stretch=rng.uniform(0.0, 0.12),
+            shift=rng.uniform(0.01, 0.08),
+            mirror=bool(free),
+            elastic=rng.uniform(0.05, 0.25),
+            elastic_cells=rng.uniform(2.0, 6.0),
+        )
+
+
+def deform(
+    rng: np.random.Generator,
+    canvas: np.ndarray,
+    num_images: int,
+    size: tuple[int, int],
+    pixels_per_unit: float,
+    pose: Pose,
+    roam: float = 0.0,
+) -> np.ndarray:
+    """Look at a label map through randomly deformed windows.
+
+    Args:
+        rng: Source of the deformations.
+        canvas: Label map, uint8, with the prototype in its middle.
+        num_images: How many windows.
+        size: Height and width of a window in pixels.
+        pixels_per_unit: Canvas pixels along the shorter side of a window.
+        pose: Spread of the deformations.
+        roam: Largest further translation of a window, in window sides, for
+            canvases that look alike everywhere.
+
+    Returns:
+        uint8 (num_images, H, W), values of the nearest canvas pixels.
+    """
+    height, width = size
+    side = min(size)
+    ys, xs = np.mgrid[:height, :width].astype(np.float32)
+    grid = np.stack([xs - (width - 1) / 2, ys - (height - 1) / 2], -1) / side
+    middle = (np.array(canvas.shape[::-1]) - 1) / 2
+    bends = smooth_fields(rng, 2 * num_images, size, pose.elastic_cells)
+    bends *= pose.elastic / pose.elastic_cells * pixels_per_unit
+    windows = np.empty((num_images, height, width), np.uint8)
+    for n in range(num_images):
+        angle = rng.uniform(-pose.rotation, pose.rotation)
+        zoom = np.exp(rng.normal(0, pose.scale))
+        stretch = np.exp(rng.normal(0, pose.stretch) / 2)
+        shift = rng.normal(0, pose.shift, 2) + rng.uniform(-roam, roam, 2)
+        turn = np.array(
+            [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        )
+        linear = turn * [stretch * zoom, zoom / stretch]
+        if pose.mirror and rng.random() < 0.5:
+            linear[:, 0] *= -1
+        matrix = np.column_stack([linear, shift]) * pixels_per_unit
+        matrix[:, 2] += middle
+        points = cv2.transform(grid, matrix)
+        windows[n] = cv2.remap(
+            canvas,
+            points[..., 0] + bends[2 * n],
+            points[..., 1] + bends[2 * n + 1],
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+    return windows
