@@ -1,4 +1,4 @@
-from .hooks import SupportSetHook
+from .hooks import CaseOverlayHook, SupportSetHook
 from .optimizers import BFloat16OptimWrapper
 
-__all__ = ['BFloat16OptimWrapper', 'SupportSetHook']
+__all__ = ['BFloat16OptimWrapper', 'CaseOverlayHook', 'SupportSetHook']

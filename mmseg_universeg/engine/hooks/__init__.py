@@ -1,3 +1,4 @@
+from .overlay import CaseOverlayHook
 from .support_set import SupportSetHook
 
-__all__ = ['SupportSetHook']
+__all__ = ['CaseOverlayHook', 'SupportSetHook']

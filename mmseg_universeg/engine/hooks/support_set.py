@@ -31,6 +31,12 @@ class SupportSetHook(Hook):
         num_ensembles: Draws whose probabilities the model averages, K.
         seed: Of the draws.
 
+    Attributes:
+        support: None before the first validation or test; then what was drawn:
+            ``images`` (N, 1, H, W) float32, ``masks`` (N, H, W) int64, ``subsets``
+            (K, C, S) int64 indices of images, ``num_classes``, ``classes`` and the
+            real ``paths``.
+
     Raises:
         ValueError: At the first validation or test: fewer than ``size`` images hold a
             class, masks that are all empty, images of other form than said above,
@@ -50,7 +56,7 @@ class SupportSetHook(Hook):
         self.size = size
         self.num_ensembles = num_ensembles
         self.seed = seed
-        self._support: dict | None = None
+        self.support: dict | None = None
 
     def before_val(self, runner: Runner) -> None:
         """Set the support before a validation."""
@@ -67,20 +73,20 @@ class SupportSetHook(Hook):
                 'SupportSetHook needs a model with set_support, such as UniverSeg; '
                 f'got {type(model).__name__}'
             )
-        if self._support is None:
-            self._support = self._draw()
+        if self.support is None:
+            self.support = self._draw()
             runner.logger.info(
                 f'support set: {self.size} images for each of '
-                f'{self._support["num_classes"]} classes, {self.num_ensembles} draws '
+                f'{self.support["num_classes"]} classes, {self.num_ensembles} draws '
                 f'with seed {self.seed}'
             )
         self._check_tested(tested)
         device = next(model.parameters()).device
         model.set_support(
-            self._support['images'].to(device),
-            self._support['masks'].to(device),
-            subsets=self._support['subsets'].to(device),
-            num_classes=self._support['num_classes'],
+            self.support['images'].to(device),
+            self.support['masks'].to(device),
+            subsets=self.support['subsets'].to(device),
+            num_classes=self.support['num_classes'],
         )
 
     def _draw(self) -> dict:
@@ -159,14 +165,14 @@ class SupportSetHook(Hook):
         if not hasattr(tested, 'get_data_info'):
             return
         classes = tested.metainfo.get('classes')
-        if classes is not None and tuple(classes) != self._support['classes']:
+        if classes is not None and tuple(classes) != self.support['classes']:
             raise ValueError(
-                f'the support set has the classes {self._support["classes"]}, the '
+                f'the support set has the classes {self.support["classes"]}, the '
                 f'tested data set {tuple(classes)}; they must be the same'
             )
         for index in range(len(tested)):
             path = tested.get_data_info(index).get('img_path')
-            if path is not None and os.path.realpath(path) in self._support['paths']:
+            if path is not None and os.path.realpath(path) in self.support['paths']:
                 raise ValueError(
                     f'{path}: is in the support set and is tested too; use another '
                     'split for one of them'
