@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from mmengine.logging import MMLogger
 from prettytable import PrettyTable
 
 
@@ -84,6 +85,22 @@ def case_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
     ]
     table.add_row(['mean', *(f'{mean:.4f}' for mean in means), '', ''])
     return table.get_string()
+
+
+def in_log_folder(file: str) -> Path | None:
+    """Where a run keeps a file of its own.
+
+    Args:
+        file: A path, absolute or relative to the folder of the current log file.
+
+    Returns:
+        The path; None for a relative one where no log file is written.
+    """
+    path = Path(file)
+    if path.is_absolute():
+        return path
+    log_file = MMLogger.get_current_instance().log_file
+    return None if log_file is None else Path(log_file).parent / path
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence]) -> None:

@@ -4,7 +4,9 @@ All three follow one policy for empty masks: both empty is nothing to score (NaN
 one empty is the worst score (DSC 0, NSD 0, HD95 infinite).
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -55,14 +57,15 @@ def surface_dice(
     # MONAI takes seconds to import, which no other part of the package should pay.
     from monai.metrics import compute_surface_dice
 
-    score = compute_surface_dice(
-        torch.from_numpy(pred)[None, None],
-        torch.from_numpy(truth)[None, None],
-        class_thresholds=[tolerance],
-        include_background=True,
-        spacing=tuple(spacing),
-        use_subvoxels=True,
-    )
+    with _without_future_warnings():
+        score = compute_surface_dice(
+            torch.from_numpy(pred)[None, None],
+            torch.from_numpy(truth)[None, None],
+            class_thresholds=[tolerance],
+            include_background=True,
+            spacing=tuple(spacing),
+            use_subvoxels=True,
+        )
     return score.item()
 
 
@@ -88,11 +91,20 @@ def hausdorff_95(
         return float('inf')
     from monai.metrics import compute_hausdorff_distance
 
-    distance = compute_hausdorff_distance(
-        torch.from_numpy(pred)[None, None],
-        torch.from_numpy(truth)[None, None],
-        include_background=True,
-        percentile=95,
-        spacing=tuple(spacing),
-    )
+    with _without_future_warnings():
+        distance = compute_hausdorff_distance(
+            torch.from_numpy(pred)[None, None],
+            torch.from_numpy(truth)[None, None],
+            include_background=True,
+            percentile=95,
+            spacing=tuple(spacing),
+        )
     return distance.item()
+
+
+@contextmanager
+def _without_future_warnings() -> Iterator[None]:
+    """MONAI 1.6 warns of a deprecated argument that it passes to itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)
+        yield

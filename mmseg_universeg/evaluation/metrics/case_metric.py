@@ -1,19 +1,17 @@
 """DSC, NSD and HD95 of every case and class."""
 
-import logging
-import zlib
 from collections.abc import Sequence
 from functools import partial
 from math import isfinite
-from pathlib import Path
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 
-from ..report import case_table, finite_mean, short_names, write_csv
+from ..report import case_table, finite_mean, in_log_folder, short_names, write_csv
 from ..scores import dice_score, hausdorff_95, surface_dice
+from ..volumes import Slice, join_slices
 
 EPISODE_CLASSES = ('background', 'foreground')
 
@@ -49,8 +47,9 @@ class CaseMetric(BaseMetric):
             pixels.
         ignore_index: Truth value of the pixels that are left out of both masks.
         csv_file: Where the scores of every case are written; a relative path is
-            relative to the folder of the run's log file. Replaced by each later
-            evaluation of the run. None: not written.
+            relative to the folder of the run's log file, and without a log file
+            nothing is written. Replaced by each later evaluation of the run. None:
+            not written.
         collect_device: As in :class:`mmengine.evaluator.BaseMetric`.
         prefix: As in :class:`mmengine.evaluator.BaseMetric`.
         collect_dir: As in :class:`mmengine.evaluator.BaseMetric`.
@@ -108,25 +107,21 @@ class CaseMetric(BaseMetric):
         for sample in data_samples:
             classes = self._classes(sample)
             pred, truth = self._label_maps(sample, len(classes))
-            keys = ('img_path', 'case_id', 'task')
-            entry = {key: sample.get(key) for key in keys}
-            spacing = sample.get('spacing')
-            if entry['case_id'] is None:
+            entry = {'img_path': sample.get('img_path'), 'task': sample.get('task')}
+            case_id, spacing = sample.get('case_id'), sample.get('spacing')
+            # An episode is a case of its own, whatever volume its query is from.
+            if case_id is None or entry['task'] is not None:
                 spacing, entry['unit'] = self._spacing(spacing, 2, entry['img_path'])
                 entry['scores'] = self._score(pred, truth, classes, spacing)
             elif sample.get('slice_index') is None:
                 raise ValueError(
-                    f'{entry["img_path"]}: has case_id {entry["case_id"]!r} but no '
-                    'slice_index in its metainfo; add it to the meta_keys of the '
-                    'packing transform'
+                    f'{entry["img_path"]}: has case_id {case_id!r} but no slice_index '
+                    'in its metainfo; add it to the meta_keys of the packing transform'
                 )
             else:
-                entry.update(
-                    classes=classes,
-                    slice_index=int(sample['slice_index']),
-                    shape=pred.shape,
-                    packed=zlib.compress(np.stack([pred, truth]).tobytes(), 1),
-                    spacing=None if spacing is None else tuple(np.ravel(spacing)),
+                entry['case_id'] = case_id
+                entry['slice'] = Slice.pack(
+                    int(sample['slice_index']), pred, truth, classes, spacing
                 )
             self.results.append(entry)
 
@@ -166,12 +161,10 @@ class CaseMetric(BaseMetric):
             by_class = {c: finite_mean(v) for c, v in values[metric].items()}
             means[key] = finite_mean(np.array(list(by_class.values())))
             means.update({f'{key}/{c}': mean for c, mean in by_class.items()})
-        self._report(cases, values, means, units.pop())
+        self._report(cases, values, units.pop())
         return means
 
-    def _report(
-        self, cases: list, values: dict[str, dict], means: dict[str, float], unit: str
-    ) -> None:
+    def _report(self, cases: list, values: dict[str, dict], unit: str) -> None:
         """Print the table and write the CSV."""
         titles = {
             'dsc': 'DSC',
@@ -184,7 +177,7 @@ class CaseMetric(BaseMetric):
             f'{len(cases)} cases, mean ± standard deviation over cases; skipped: class '
             f'in neither mask; infinite: class in one mask only\n{table}'
         )
-        path = self._csv_path()
+        path = None if self.csv_file is None else in_log_folder(self.csv_file)
         if path is not None:
             rows = [
                 [name, c, *(scores[c][m] for m in self.metrics)]
@@ -274,61 +267,31 @@ class CaseMetric(BaseMetric):
             if name.lower() != 'background'
         }
 
-    def _volume(self, name: str, slices: list[dict]) -> tuple[dict, str]:
-        """Scores of one volume by class, and the unit of its distances."""
-        slices = sorted(slices, key=lambda entry: entry['slice_index'])
-        indices = [entry['slice_index'] for entry in slices]
-        if len(set(indices)) < len(indices):
-            raise ValueError(f'case {name!r}: two slices have one index, {indices}')
-        for key, what in (('shape', 'size'), ('spacing', 'spacing')):
-            found = {entry[key] for entry in slices}
-            if len(found) > 1:
-                raise ValueError(
-                    f'case {name!r}: its slices differ in {what}, '
-                    f'{sorted(found, key=str)}; a volume needs one {what}'
-                )
-        if indices[-1] - indices[0] >= len(indices):
-            print_log(
-                f'case {name!r}: slices are missing, found {indices}; they are scored '
-                'as if they were neighbours',
-                logger='current',
-                level=logging.WARNING,
-            )
-        shape = slices[0]['shape']
-        pred, truth = np.stack(
-            [
-                np.frombuffer(zlib.decompress(e['packed']), np.int16).reshape(2, *shape)
-                for e in slices
-            ],
-            axis=1,
-        )
-        spacing, unit = self._spacing(slices[0]['spacing'], 3, name)
-        if len(slices) == 1:
-            pred, truth, spacing = pred[0], truth[0], spacing[1:]
-        return self._score(pred, truth, slices[0]['classes'], spacing), unit
-
     def _cases(self, results: list[dict]) -> list[tuple[str, dict, str]]:
         """Name, scores and unit of every case: slices joined, names unique."""
+        paths = [e['img_path'] for e in results if _is_file(e)]
+        file_names = iter(short_names(paths))
         cases, volumes = [], {}
         for index, entry in enumerate(results):
-            if entry['case_id'] is not None:
-                volumes.setdefault(entry['case_id'], []).append(entry)
+            if 'slice' in entry:
+                volumes.setdefault(entry['case_id'], []).append(entry['slice'])
+                continue
+            if _is_file(entry):
+                name = next(file_names)
             else:
-                name = entry['img_path']
-                if entry['task'] is not None or name is None:
-                    name = f'{entry["task"] or "image"}#{index}'
-                cases.append((name, entry['scores'], entry['unit']))
-        names = short_names([name for name, *_ in cases])
-        cases = [(name, *case[1:]) for name, case in zip(names, cases)]
-        cases += [(name, *self._volume(name, s)) for name, s in volumes.items()]
+                name = f'{entry["task"] or "image"}#{index}'
+            cases.append((name, entry['scores'], entry['unit']))
+        for name, slices in volumes.items():
+            pred, truth = join_slices(name, slices)
+            spacing, unit = self._spacing(slices[0].spacing, 3, name)
+            if len(slices) == 1:
+                pred, truth, spacing = pred[0], truth[0], spacing[1:]
+            scores = self._score(pred, truth, slices[0].classes, spacing)
+            cases.append((name, scores, unit))
         return cases
 
-    def _csv_path(self) -> Path | None:
-        """Where the CSV goes; None if nowhere."""
-        if self.csv_file is None:
-            return None
-        path = Path(self.csv_file)
-        log_file = MMLogger.get_current_instance().log_file
-        if path.is_absolute() or log_file is None:
-            return path if path.is_absolute() else None
-        return Path(log_file).parent / path
+
+def _is_file(entry: dict) -> bool:
+    """Whether a case is named by its file."""
+    alone = 'slice' not in entry and entry['task'] is None
+    return alone and entry['img_path'] is not None

@@ -1,0 +1,87 @@
+"""Slices of a volume: kept small until all are there, then joined."""
+
+import logging
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mmengine.logging import print_log
+
+
+@dataclass
+class Slice:
+    """Prediction and truth of one slice, compressed.
+
+    Attributes:
+        index: Place of the slice in its volume.
+        shape: (H, W).
+        packed: Both label maps.
+        classes: Names of the classes.
+        spacing: What the sample says of the size of a pixel, if anything.
+    """
+
+    index: int
+    shape: tuple[int, int]
+    packed: bytes
+    classes: tuple[str, ...]
+    spacing: tuple[float, ...] | None
+
+    @classmethod
+    def pack(
+        cls,
+        index: int,
+        pred: np.ndarray,
+        truth: np.ndarray,
+        classes: tuple[str, ...],
+        spacing: float | Sequence[float] | None,
+    ) -> 'Slice':
+        """Make a slice of two label maps, (H, W) int16 each."""
+        packed = zlib.compress(np.stack([pred, truth]).tobytes(), 1)
+        spacing = None if spacing is None else tuple(np.ravel(spacing).tolist())
+        return cls(index, pred.shape, packed, classes, spacing)
+
+    def unpack(self) -> np.ndarray:
+        """Prediction and truth, (2, H, W) int16."""
+        pixels = np.frombuffer(zlib.decompress(self.packed), np.int16)
+        return pixels.reshape(2, *self.shape)
+
+
+def join_slices(name: str, slices: Sequence[Slice]) -> tuple[np.ndarray, np.ndarray]:
+    """Stack slices to a volume, in the order of their indices.
+
+    Args:
+        name: Of the case, for messages.
+        slices: All slices of one volume, in any order.
+
+    Returns:
+        Prediction and truth, (D, H, W) int16 each. Missing slices are not filled in
+        but logged as a warning.
+
+    Raises:
+        ValueError: Two slices with one index, or of different size or spacing.
+    """
+    slices = sorted(slices, key=lambda part: part.index)
+    indices = [part.index for part in slices]
+    if len(set(indices)) < len(indices):
+        raise ValueError(f'case {name!r}: two slices have one index, {indices}')
+    sizes = sorted({part.shape for part in slices})
+    if len(sizes) > 1:
+        raise ValueError(
+            f'case {name!r}: its slices differ in size, {sizes}; wanted one size'
+        )
+    spacings = {part.spacing for part in slices}
+    if len(spacings) > 1:
+        raise ValueError(
+            f'case {name!r}: its slices differ in spacing, '
+            f'{sorted(spacings, key=str)}; wanted one spacing'
+        )
+    if indices[-1] - indices[0] >= len(indices):
+        print_log(
+            f'case {name!r}: slices are missing, found {indices}; those left are '
+            'scored as neighbours',
+            logger='current',
+            level=logging.WARNING,
+        )
+    pred, truth = np.stack([part.unpack() for part in slices], axis=1)
+    return pred, truth
