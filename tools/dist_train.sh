@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train with several processes:  tools/dist_train.sh CONFIG PROCESSES [flags of train.py]
 # NNODES, NODE_RANK, PORT, MASTER_ADDR and PYTHON come from the environment.
-# Processes without a GPU talk over gloo: add --cfg-options env_cfg.dist_cfg.backend=gloo
+# On a machine without a GPU the processes talk over gloo.
 set -euo pipefail
 if [ $# -lt 2 ]; then
     sed -n '2,4s/^# //p' "$0" >&2

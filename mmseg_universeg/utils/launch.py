@@ -5,6 +5,7 @@ import tempfile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 
 from .config import resolve_config, shipped_file
@@ -16,6 +17,7 @@ def run_mmseg_tool(name: str) -> None:
     The flags are that tool's own. Config names and bases of the form
     ``package::config`` are resolved first, and a config that does not exist or a
     work directory that cannot be written ends the program at once with one line.
+    Several processes (``--launcher pytorch``) work without a GPU too, over gloo.
 
     Args:
         name: ``'train.py'`` or ``'test.py'``.
@@ -30,6 +32,10 @@ def run_mmseg_tool(name: str) -> None:
             _check_work_dir(args, config)
         except OSError as error:
             sys.exit(f'{name}: {error}')
+        if args.launcher == 'pytorch' and not torch.cuda.is_available():
+            # MMEngine would select a CUDA device first, whatever the backend; a
+            # process group that exists it takes as it is.
+            torch.distributed.init_process_group('gloo')
         sys.argv[sys.argv.index(args.config, 1)] = config
         tool.main()
 
