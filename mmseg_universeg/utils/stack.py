@@ -8,8 +8,10 @@ any of them is imported.
 
 from importlib import metadata
 from importlib.util import find_spec
+from pickle import UnpicklingError
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 STACKS = {
     'onedl': {
@@ -90,21 +92,33 @@ def allow_own_checkpoints() -> None:
 
     From torch 2.6 on, ``torch.load`` refuses every global it was not told of, and
     upstream MMEngine 0.10.7 stores its message hub, with ``HistoryBuffer`` objects
-    over NumPy arrays, in each checkpoint. Exactly these are allowed; the fork does
-    the same by itself.
+    over NumPy arrays, in each checkpoint. Exactly what these need is allowed; the
+    fork does the same by itself.
     """
     import numpy as np
     import torch
     from mmengine.logging.history_buffer import HistoryBuffer
 
-    if not hasattr(torch.serialization, 'add_safe_globals'):
+    if Version(torch.__version__) < Version('2.6'):
         return
+
+    def statistics_method(owner: type, name: str) -> object:
+        """Stands in for ``getattr``, by which pickle names a method."""
+        if owner is not HistoryBuffer or name.startswith('_'):
+            raise UnpicklingError(f'refused to look up {name!r} of {owner!r}')
+        return getattr(owner, name)
+
     array = np.zeros(1)
-    scalar = array[0].__reduce__()[0]
-    reconstruct = array.__reduce__()[0]
-    dtypes = [type(np.dtype(name)) for name in ('float64', 'int64')]
     torch.serialization.add_safe_globals(
-        [HistoryBuffer, reconstruct, scalar, np.ndarray, np.dtype, *dtypes]
+        [
+            HistoryBuffer,
+            (statistics_method, 'builtins.getattr'),
+            array.__reduce__()[0],  # rebuilds an array
+            array[0].__reduce__()[0],  # rebuilds a scalar
+            np.ndarray,
+            np.dtype,
+            *(type(np.dtype(name)) for name in ('float32', 'float64', 'int64')),
+        ]
     )
 
 
