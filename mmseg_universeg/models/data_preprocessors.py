@@ -1,0 +1,64 @@
+"""From a loader's batch to a model's input, for episodes and ordinary images."""
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from mmseg.registry import MODELS
+from torch import Tensor
+
+
+@MODELS.register_module()
+class EpisodeDataPreprocessor(BaseDataPreprocessor):
+    """Stack grey images in [0, 1], or episodes of them, and move them to the device.
+
+    UniverSeg wants each image min-max normalised by itself, which is the loading
+    pipeline's work; nothing is normalised, padded or resized here.
+    """
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Stack a batch.
+
+        Args:
+            data: `inputs` is a list of images (1, H, W), or a dict with the lists
+                `img` (1, H, W), `support_imgs` and `support_masks` (S, 1, H, W);
+                tensors already stacked are taken as they are. All float.
+                `data_samples` passes through.
+            training: not used.
+
+        Returns:
+            The same, with `inputs` (B, 1, H, W) or a dict of (B, 1, H, W) and
+            twice (B, S, 1, H, W), on the model's device.
+
+        Raises:
+            TypeError: if a tensor is not of floating point.
+            ValueError: if shapes differ within the batch, or are not of one channel.
+        """
+        data = self.cast_data(data)
+        inputs = data['inputs']
+        if isinstance(inputs, dict):
+            stacked = {key: stack(value, key) for key, value in inputs.items()}
+        else:
+            stacked = stack(inputs, 'inputs')
+        return {**data, 'inputs': stacked}
+
+
+def stack(tensors: list[Tensor] | Tensor, name: str) -> Tensor:
+    """Stack tensors of one shape whose third axis from the end is one channel."""
+    shapes = sorted({tuple(tensor.shape) for tensor in tensors})
+    if len(shapes) > 1:
+        raise ValueError(
+            f'{name} of one batch differ in shape: {shapes}. Give every image the '
+            'same size (Resize in the pipeline), every episode of a batch the same '
+            'number of supports (batch_size of the episode data set = batch size of '
+            'all processes together), or use batch_size=1'
+        )
+    if len(shapes[0]) < 3 or shapes[0][-3] != 1:
+        raise ValueError(
+            f'{name} must be grey images (..., 1, H, W), got {shapes[0]}; add '
+            "dict(type='ToGrayscale') to the pipeline"
+        )
+    if not tensors[0].is_floating_point():
+        raise TypeError(
+            f'{name} must be floating point in [0, 1], got {tensors[0].dtype}; add '
+            "dict(type='MinMaxNormalize') to the pipeline"
+        )
+    return tensors if isinstance(tensors, Tensor) else torch.stack(tensors)
