@@ -70,10 +70,10 @@ class SupportSize:
                 'support_size must be a number from 1 or (lowest, highest), '
                 f'found {support_size!r}'
             )
-        if batch_size < 1 or length < 1:
+        if batch_size < 1 or length < 1 or seed < 0:
             raise ValueError(
-                'batch_size and length must be at least 1, '
-                f'found {batch_size} and {length}'
+                'batch_size and length must be at least 1 and seed at least 0, '
+                f'found {batch_size}, {length} and {seed}'
             )
         self.lowest, self.highest = bounds
         if self.lowest < self.highest and length % batch_size:

@@ -463,7 +463,6 @@ LOAD = [
 @pytest.mark.usefixtures('data_root')
 def test_real_data_sets():
     """White blood cells and hearts, three classes of the one and two of the other."""
-    pytest.importorskip('mmseg_universeg.datasets.wbc')
     dataset = InContextDataset(
         [
             dict(

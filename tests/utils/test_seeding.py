@@ -53,6 +53,11 @@ def test_support_size_is_shared_by_a_batch_and_uniform():
     assert chisquare(list(counts.values())).pvalue > 1e-3
 
 
+def test_refuses_a_negative_seed():
+    with pytest.raises(ValueError, match='found 1, 10 and -1'):
+        SupportSize(1, -1, 1, 10)
+
+
 def test_fixed_support_size():
     size = SupportSize(16, seed=1, batch_size=3, length=10)
     assert {size(idx) for idx in range(10)} == {16}
@@ -65,7 +70,8 @@ def test_fixed_support_size():
         (0, 1, 10, 'found 0'),
         ((3, 2), 1, 10, r'found \(3, 2\)'),
         ((1, 2, 3), 1, 10, r'found \(1, 2, 3\)'),
-        (1, 0, 10, 'found 0 and 10'),
+        (1, 0, 10, 'found 0, 10 and 0'),
+        (1, 1, 0, 'found 1, 0 and 0'),
         ((1, 2), 4, 10, 'length=10 must be a multiple of batch_size=4'),
     ],
 )

@@ -11,7 +11,8 @@ class LabelAugmentation(RandomAugmentation):
     """Base of the augmentations of binary maps.
 
     In an episode they belong into ``AugmentAlike``: the query and all supports
-    must be changed together.
+    must be changed together. They belong after warps that fill with a constant,
+    which would otherwise put background around a complement.
     """
 
     def change(self, mask: np.ndarray) -> np.ndarray:
