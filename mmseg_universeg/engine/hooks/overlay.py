@@ -193,7 +193,7 @@ def _shown_image(
     """
     try:
         with Image.open(img_path or '') as file:
-            if file.mode in ('RGB', 'RGBA', 'P') and file.size == shape[::-1]:
+            if file.mode in ('L', 'P', 'RGB', 'RGBA') and file.size == shape[::-1]:
                 return np.asarray(file.convert('RGB'))
     except OSError:
         pass  # No file, or one that only the data set's own loader reads.

@@ -1,0 +1,170 @@
+"""CaseOverlayHook: which cases are drawn, where to, and with what."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import BaseDataset
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from mmseg_universeg.engine import CaseOverlayHook
+from mmseg_universeg.engine.hooks import overlay
+
+
+class Episodes(BaseDataset):
+    """Episodes as PackEpisodeInputs gives them."""
+
+    METAINFO = {'classes': ('background', 'foreground')}
+
+    def load_data_list(self):
+        return [{'index': index} for index in range(5)]
+
+    def prepare_data(self, idx):
+        mask = torch.zeros(1, 24, 24)
+        mask[:, 4 : 12 + idx, 6:16] = 1
+        sample = SegDataSample(metainfo={'task': 'toy/a b', 'img_path': 'no file'})
+        sample.gt_sem_seg = PixelData(data=mask.long())
+        return {
+            'inputs': {
+                'img': mask / 2,
+                'support_imgs': torch.stack([mask / 2] * 3),
+                'support_masks': torch.stack([mask] * 3),
+            },
+            'data_samples': sample,
+        }
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Arguments of each picture that was drawn."""
+    seen = []
+    draw = overlay.case_picture
+
+    def spy(*args, **kwargs):
+        seen.append((args, kwargs))
+        return draw(*args, **kwargs)
+
+    monkeypatch.setattr(overlay, 'case_picture', spy)
+    return seen
+
+
+def names(runner):
+    """Names of the PNG files, and the number of TensorBoard's files."""
+    files = sorted(Path(runner.log_dir).rglob('*.png'))
+    assert all(cv2.imread(str(file)).shape[1] == 960 for file in files)
+    events = [
+        file
+        for file in Path(runner.log_dir).rglob('events.out.tfevents*')
+        if file.stat().st_size > 10_000
+    ]
+    assert len(events) == 1
+    return [file.name for file in files]
+
+
+def test_in_context_test(make_runner, make_files, support_cfg, test_cfg, calls):
+    runner = make_runner(
+        test_cfg(make_files('tested', 7)),
+        [
+            {'type': 'CaseOverlayHook', 'max_cases': 3, 'num_supports': 4},
+            {
+                'type': 'SupportSetHook',
+                'dataset': support_cfg(make_files('pool', 6)),
+                'size': 5,
+            },
+        ],
+    )
+    scores = runner.test()
+    # Evenly spread over the seven.
+    assert names(runner) == [
+        'test_0000_00_0.png',
+        'test_0003_03_0.png',
+        'test_0006_06_0.png',
+    ]
+    (image, truth, pred, classes, palette), kwargs = calls[1]
+    assert image.shape == (32, 40, 3) and image.dtype == np.uint8
+    assert truth.shape == pred.shape == (32, 40)
+    assert classes == ('background', 'ring', 'core')
+    assert tuple(palette[2]) == (220, 60, 160)
+    assert re.fullmatch(r'03    DSC: ring [01]\.\d{3}, core 0\.000', kwargs['title'])
+    assert kwargs['support_title'] == 'Support: 4 of 6 images'
+    images, masks, subsets, _ = runner.model.calls[0]
+    assert len(kwargs['supports']) == 4
+    # One of each class in turn, the background last.
+    first = [subsets[0, c, 0].item() for c in (1, 2, 0)]
+    for index, (support, labels) in zip(dict.fromkeys(first), kwargs['supports']):
+        np.testing.assert_array_equal(support, images[index, 0].numpy())
+        np.testing.assert_array_equal(labels, masks[index].numpy())
+    assert scores['case/DSC/core'] == 0
+
+
+def test_episodes(make_runner, calls):
+    runner = make_runner(Episodes(), [CaseOverlayHook(max_cases=2)], batch_size=2)
+    runner.val()
+    assert names(runner) == ['val_0000_toy_a_b_0.png', 'val_0004_toy_a_b_0.png']
+    (image, _, _, classes, _), kwargs = calls[0]
+    assert image.shape == (24, 24) and image.max() == 1
+    assert classes == ('background', 'foreground')
+    assert kwargs['title'] == 'toy/a b    DSC: foreground 1.000'
+    assert len(kwargs['supports']) == 3
+    assert kwargs['support_title'] == 'Support: 3 of 3 images'
+
+
+def test_training_with_best_checkpoint(
+    make_runner, make_files, support_cfg, test_cfg, tmp_path
+):
+    """All hooks together: a validation after each of two iterations."""
+    tested = make_files('tested', 3)
+    cfg = test_cfg(tested)
+    runner = make_runner(
+        cfg,
+        [
+            CaseOverlayHook(max_cases=1),
+            {
+                'type': 'SupportSetHook',
+                'dataset': support_cfg(make_files('pool', 3)),
+                'size': 2,
+            },
+        ],
+        train_dataloader={
+            'batch_size': 1,
+            'num_workers': 0,
+            'dataset': cfg,
+            'sampler': {'type': 'InfiniteSampler', 'shuffle': False},
+        },
+        train_cfg={'type': 'IterBasedTrainLoop', 'max_iters': 2, 'val_interval': 1},
+        optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 0.1}},
+        default_hooks={
+            'checkpoint': {
+                'type': 'CheckpointHook',
+                'by_epoch': False,
+                'save_best': 'case/DSC',
+                'rule': 'greater',
+            }
+        },
+    )
+    runner.train()
+    assert (tmp_path / 'work' / 'best_case_DSC_iter_1.pth').is_file()
+    assert names(runner) == ['val_0000_00_1.png', 'val_0000_00_2.png']
+    assert len(runner.model.calls) == 2
+    csv_files = list((tmp_path / 'work').rglob('cases.csv'))
+    assert [file.parent for file in csv_files] == [Path(runner.log_dir)]
+
+
+def test_image_that_is_no_plain_file(tmp_path):
+    inputs = torch.rand(1, 6, 8)
+    shown = overlay._shown_image(inputs, 'missing.nii.gz', (12, 16))
+    assert shown.shape == (12, 16) and shown.min() >= 0 and shown.max() <= 1
+    # A file of another size than the label map is not what was segmented.
+    cv2.imwrite(str(tmp_path / 'x.png'), np.zeros((5, 5, 3), np.uint8))
+    shown = overlay._shown_image(inputs, str(tmp_path / 'x.png'), (6, 8))
+    assert shown.shape == (6, 8) and shown.max() == 1
+
+
+@pytest.mark.parametrize('kwargs', [{'max_cases': 0}, {'num_supports': -1}])
+def test_bad_arguments(kwargs):
+    with pytest.raises(ValueError, match='CaseOverlayHook needs'):
+        CaseOverlayHook(**kwargs)
