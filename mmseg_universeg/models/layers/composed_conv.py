@@ -37,7 +37,7 @@ class AddRim(torch.autograd.Function):
         right: Tensor,
         corners: Tensor,
     ) -> Tensor:
-        """Maps (N, C, H, W); rows (N, C, W), columns (N, C, H), corners (N, C, 2, 2)."""
+        """Take maps (N, C, H, W), rows (N, C, W), columns, corners (N, C, 2, 2)."""
         maps[:, :, 0] += top
         maps[:, :, -1] += bottom
         maps[..., 0] += left
