@@ -1,5 +1,6 @@
 """Episodes from ordinary data sets, drawn from small files."""
 
+import pickle
 import random
 from collections import Counter
 from pathlib import Path
@@ -229,6 +230,13 @@ def test_items_are_the_same_in_workers_and_in_any_order(make_set, workers):
             )
             # After the last item comes the first one again.
             assert _same(item, backwards[(2 * batch + place) % 24])
+
+
+def test_travels_to_spawned_workers(make_set):
+    config = make_set(dict(a=[*range(6)]), 6)
+    dataset = InContextDataset([config], AUGMENT, support_size=3)
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert all(_same(dataset[idx], copy[idx]) for idx in range(5))
 
 
 def test_seeds_differ_and_global_states_stay(make_set):

@@ -113,6 +113,13 @@ def test_elastic_displaces_by_the_documented_amount():
     assert abs(np.mean(shifts)) < 0.2
 
 
+def test_elastic_of_an_image_smaller_than_its_kernel(rng):
+    img = rng.random((12, 20), np.float32)
+    out = RandomElastic(1, sigma=(9, 9))(_results(img))['img']
+    assert out.shape == img.shape
+    assert np.isfinite(out).all()
+
+
 def test_reflect_brings_nothing_new_in(smooth):
     seg = np.ones(smooth.shape, np.uint8)
     transform = RandomAffineWarp(1, (30, 60), 0.2, (0.8, 0.8), border='reflect')
