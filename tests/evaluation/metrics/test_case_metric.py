@@ -3,11 +3,12 @@
 import csv
 import os
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
@@ -332,12 +333,17 @@ def distributed_samples():
 
 
 def run_rank(rank, port, folder):
+    """One of two processes; run as a script, see below."""
+    # Importing MONAI takes seconds, which those who do not score should not pay.
+    assert 'monai' not in sys.modules
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
     )
     samples = distributed_samples()
-    metric = CaseMetric(csv_file=f'{folder}/cases_{rank}.csv', collect_dir=folder)
+    metric = CaseMetric(
+        ['dsc'], csv_file=f'{folder}/cases_{rank}.csv', collect_dir=folder
+    )
     evaluator = Evaluator(metric)
     evaluator.dataset_meta = {'classes': CLASSES}
     # As MMEngine's DefaultSampler: dealt out in turn, padded from the beginning.
@@ -348,18 +354,39 @@ def run_rank(rank, port, folder):
 
 
 def test_two_processes_like_one(tmp_path):
-    alone = evaluate(distributed_samples(), csv_file=str(tmp_path / 'alone.csv'))
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    (tmp_path / 'gloo').mkdir()
-    folder = str(tmp_path / 'gloo')
-    mp.start_processes(run_rank, (port, folder), nprocs=2, start_method='spawn')
+    folder = tmp_path / 'gloo'
+    folder.mkdir()
+    # Not multiprocessing: it would import this module by its name, and upstream's
+    # mmsegmentation installs a package of the name tests.
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(rank), str(port), str(folder)],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    alone = evaluate(
+        distributed_samples(), metrics=['dsc'], csv_file=str(tmp_path / 'alone.csv')
+    )
+    for process in ranks:
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
     for rank in (0, 1):
-        scores = torch.load(f'{folder}/scores_{rank}.pt', weights_only=True)
+        scores = torch.load(folder / f'scores_{rank}.pt', weights_only=True)
         assert scores == alone
     # Written by the main process alone.
-    assert not os.path.exists(f'{folder}/cases_1.csv')
-    together = read_csv(f'{folder}/cases_0.csv')
+    assert not (folder / 'cases_1.csv').exists()
+    together = read_csv(folder / 'cases_0.csv')
     assert together == read_csv(tmp_path / 'alone.csv')
     assert len(together) == 2 * 4
+
+
+if __name__ == '__main__':
+    run_rank(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
