@@ -18,9 +18,9 @@ class SupportSetHook(Hook):
 
     For each class, background included, ``size`` images that hold the class are drawn
     without replacement, ``num_ensembles`` times over, and handed to the model's
-    ``set_support``. The draw depends on the seed alone, so that every process and
-    every run has the same support set. It is made once and given again before each
-    validation.
+    ``set_support``, which moves them to its device. The draw depends on the seed
+    alone, so that every process and every run has the same support set. It is made
+    once and given again before each validation.
 
     Args:
         dataset: Config of an ordinary data set with classes in its metainfo. Its
@@ -81,11 +81,10 @@ class SupportSetHook(Hook):
                 f'with seed {self.seed}'
             )
         self._check_tested(tested)
-        device = next(model.parameters()).device
         model.set_support(
-            self.support['images'].to(device),
-            self.support['masks'].to(device),
-            subsets=self.support['subsets'].to(device),
+            self.support['images'],
+            self.support['masks'],
+            subsets=self.support['subsets'],
             num_classes=self.support['num_classes'],
         )
 
