@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .composed_conv import ComposedConv, composed_macs
+from .support_sums import add_query, sum_supports
 
 NONLINEARITIES: dict[str, Callable[..., Tensor]] = {
     'LeakyReLU': F.leaky_relu,
@@ -40,37 +41,6 @@ def nonlinearity_of(name: str) -> Callable[..., Tensor]:
             f'nonlinearity {name!r} is not known; known are {sorted(NONLINEARITIES)}'
         )
     return NONLINEARITIES[name]
-
-
-def sum_supports(maps: Tensor, episodes: int) -> Tensor:
-    """Sum `(E * n, C, H, W)` over the n supports of each of E episodes.
-
-    Half precision is summed in float32. One addition per support: a reduction over
-    the first axis of channels-last maps takes ten times as long on a CPU.
-    """
-    first, *others = maps.unflatten(0, (episodes, -1)).unbind(1)
-    total = first.to(torch.promote_types(maps.dtype, torch.float32))
-    for other in others:
-        total = total + other
-    return total
-
-
-def add_query(
-    maps: Tensor, term: Tensor, episodes: int, overwrite: bool = True
-) -> Tensor:
-    """Add a term of each query to the maps of its supports.
-
-    Args:
-        maps: (E * n, C, H, W), the n supports of each of E episodes.
-        term: (B, C, H, W); B is E, or E is 1 and all queries share the supports.
-        overwrite: whether `maps` may be overwritten.
-
-    Returns:
-        (B * n, C, H, W).
-    """
-    if overwrite and episodes == len(term) == 1:
-        return maps.add_(term)
-    return (maps.unflatten(0, (episodes, -1)) + term.unsqueeze(1)).flatten(0, 1)
 
 
 @dataclass

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cross_conv import CrossBlock, Supports, drain, sum_supports
+from .cross_conv import CrossBlock, Supports, drain
+from .support_sums import sum_supports
 
 
 def upsample(maps: Tensor) -> Tensor:
