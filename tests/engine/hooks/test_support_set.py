@@ -90,6 +90,15 @@ def test_set_before_every_validation_and_test(
     assert all(torch.equal(calls[0][0], call[0]) for call in calls)
 
 
+def test_wrapped_model(make_runner, support_cfg, test_cfg, make_files):
+    hook = SupportSetHook(support_cfg(make_files('pool', 3)), size=2)
+    runner = make_runner(test_cfg(make_files('tested', 2)), [hook])
+    model = runner.model
+    runner.model = torch.nn.DataParallel(model)
+    hook.before_test(runner)
+    assert len(model.calls) == 1
+
+
 def test_too_few_images(run, make_files):
     root = make_files('pool', 6, without_core=(0, 1))
     with pytest.raises(
