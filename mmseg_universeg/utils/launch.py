@@ -29,9 +29,9 @@ def run_mmseg_tool(name: str) -> None:
     with tempfile.TemporaryDirectory(prefix='mmseg_universeg_') as folder:
         try:
             config = resolve_config(args.config, folder)
-            _check_work_dir(args, config)
-        except OSError as error:
+        except (OSError, ModuleNotFoundError) as error:
             sys.exit(f'{name}: {error}')
+        _check_work_dir(args, config)
         if args.launcher == 'pytorch' and not torch.cuda.is_available():
             # MMEngine would select a CUDA device first, whatever the backend; a
             # process group that exists it takes as it is.
@@ -49,7 +49,7 @@ def _check_work_dir(args, config: str) -> None:
         Path(work_dir).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=work_dir).close()
     except OSError as error:
-        raise OSError(
+        sys.exit(
             f'the work directory {str(work_dir)!r} cannot be written '
             f'({error.strerror}); give another with --work-dir'
-        ) from error
+        )
