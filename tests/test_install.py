@@ -8,7 +8,7 @@ import venv
 import zipfile
 from email import message_from_bytes
 from pathlib import Path
-from shutil import copytree, ignore_patterns
+from shutil import copy, copytree, ignore_patterns
 
 import pytest
 from packaging.requirements import Requirement
@@ -99,7 +99,7 @@ def test_wheel_names_mm_packages_in_the_extras_only(wheel):
     assert set(required) == {None, 'onedl', 'openmmlab', 'dev'}
 
 
-def test_wheel_works_from_another_folder(installed, tmp_path):
+def test_wheel_trains_an_inherited_config_from_another_folder(installed, tmp_path):
     code = (
         'import mmseg_universeg as m; print(m.__file__); '
         'print(m.config_path("_base_/default_runtime.py"))'
@@ -108,6 +108,18 @@ def test_wheel_works_from_another_folder(installed, tmp_path):
     assert Path(module).is_relative_to(installed.parents[1])
     home = Path(module).resolve().parent
     assert config == str(home / '.mim/configs/_base_/default_runtime.py')
+    # Another project: its config inherits ours by name, our tool trains it.
+    copy(ROOT / 'tests/project/tiny.py', tmp_path / 'theirs.py')
+    tool = home / '.mim/tools/train.py'
+    run(
+        installed,
+        tool,
+        'theirs.py',
+        '--cfg-options',
+        'train_cfg.max_iters=2',
+        cwd=tmp_path,
+    )
+    assert (tmp_path / 'work_dirs/theirs/iter_2.pth').is_file()
 
 
 def test_config_path_of_an_editable_install():
