@@ -9,6 +9,8 @@ vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')
 visualizer = dict(
     type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer'
 )
+# No device named: processes without a GPU work too.
+model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
