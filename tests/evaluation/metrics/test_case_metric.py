@@ -11,8 +11,9 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
-from mmseg.registry import METRICS
+from mmseg.registry import DATASETS, METRICS
 from mmseg.structures import SegDataSample
 
 from mmseg_universeg.evaluation import CaseMetric
@@ -162,6 +163,37 @@ def test_slices_are_scored_as_a_volume_in_any_order():
         assert scores[f'case/HD95/{name}'] == pytest.approx(
             hausdorff_95(*masks, spacing)
         )
+
+
+def test_volumes_of_acdc(data_root):
+    """Real slices, read and packed as a config does."""
+    init_default_scope('mmseg')
+    dataset = DATASETS.build(
+        {
+            'type': 'ACDCSlicesDataset',
+            'data_root': str(data_root / 'acdc_slices'),
+            'split': 'all',
+            'indices': 25,
+            'pipeline': [
+                {'type': 'LoadMedicalImage'},
+                {'type': 'LoadLabelMap'},
+                {'type': 'PackSegInputs', 'meta_keys': ('case_id', 'slice_index')},
+            ],
+        }
+    )
+    samples, volumes = [], {}
+    for index in range(25):
+        one = dataset[index]['data_samples']
+        truth = one.gt_sem_seg.data
+        one.pred_sem_seg = PixelData(data=torch.roll(truth, 2, dims=-1))
+        samples.append(one)
+        volumes.setdefault(one.case_id, []).append(truth[0].numpy())
+    assert 1 < len(volumes) < 5
+    scores = evaluate(samples, dataset.metainfo['classes'], metrics=['dsc'])
+    for label, name in enumerate(dataset.metainfo['classes'][1:], start=1):
+        masks = [np.stack(slices) == label for slices in volumes.values()]
+        expected = [dice_score(np.roll(mask, 2, axis=-1), mask) for mask in masks]
+        assert scores[f'case/DSC/{name}'] == pytest.approx(np.mean(expected))
 
 
 def test_one_slice_alone_is_scored_as_an_image():
