@@ -1,9 +1,19 @@
 from . import transforms
+from .acdc import ACDCSlicesDataset
+from .drive import DRIVEArchiveDataset
+from .dsb2018 import DSB2018Dataset
 from .in_context import InContextDataset
+from .isbi2012 import ISBI2012Dataset
 from .synthetic import SyntheticTasksDataset
+from .wbc import WBCDataset
 
 __all__ = [
+    'ACDCSlicesDataset',
+    'DRIVEArchiveDataset',
+    'DSB2018Dataset',
+    'ISBI2012Dataset',
     'InContextDataset',
     'SyntheticTasksDataset',
+    'WBCDataset',
     'transforms',
 ]

@@ -10,10 +10,15 @@ from .augment_intensity import (
 from .augment_labels import RandomEdgeLabels, RandomFlipLabels
 from .episode import AugmentAlike, AugmentEach
 from .formatting import PackEpisodeInputs
+from .intensity import MinMaxNormalize, ToGrayscale
+from .loading import LoadLabelMap, LoadMedicalImage
 
 __all__ = [
     'AugmentAlike',
     'AugmentEach',
+    'LoadLabelMap',
+    'LoadMedicalImage',
+    'MinMaxNormalize',
     'PackEpisodeInputs',
     'RandomAffineWarp',
     'RandomBrightnessContrast',
@@ -25,4 +30,5 @@ __all__ = [
     'RandomGaussianBlur',
     'RandomGaussianNoise',
     'RandomSharpness',
+    'ToGrayscale',
 ]
