@@ -65,7 +65,7 @@ class SyntheticTasksDataset(Dataset):
         length: int = 100_000,
         batch_size: int = 1,
     ) -> None:
-        if len(image_size) != 2 or min(image_size) < 16:
+        if np.shape(image_size) != (2,) or min(image_size) < 16:
             raise ValueError(
                 'image_size must be (height, width), each at least 16, '
                 f'found {image_size!r}'

@@ -53,25 +53,33 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def draw_texture(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+def draw_texture(
+    rng: np.random.Generator, shape: tuple[int, int], coarsest: float
+) -> np.ndarray:
     """One pattern (H, W), float32, of mean 0 and deviation 1.
 
-    Grain, spots, ridges or fibres, from fine to coarse.
+    Grain, spots, ridges or fibres, of a width from 1.5 to ``coarsest`` pixels.
     """
-    spot = _log_uniform(rng, 1.5, min(shape) / 12)
+    spot = _log_uniform(rng, 1.5, max(coarsest, 2.0))
     kind = rng.choice(['grain', 'spots', 'ridges', 'fibres'])
-    if kind == 'fibres':
-        # Isotropic noise, compressed along one axis.
-        height, width = shape
-        length = rng.uniform(3, 8)
-        long = smooth_fields(rng, 1, (height, int(width / length)), height / spot)[0]
-        texture = cv2.resize(long, (width, height), interpolation=cv2.INTER_LINEAR)
-    else:
-        texture = smooth_fields(rng, 1, shape, min(shape) / spot)[0]
+    texture = smooth_fields(rng, 1, shape, min(shape) / spot)[0]
     if kind == 'spots':
         texture = np.maximum(texture - rng.uniform(0.3, 1.3), 0)
     elif kind == 'ridges':
         texture = np.abs(texture)
+    elif kind == 'fibres':
+        # Stretch the pattern along one direction.
+        angle, stretch = rng.uniform(0, np.pi), rng.uniform(3, 8)
+        along = np.array([np.cos(angle), np.sin(angle)])
+        matrix = np.zeros((2, 3))
+        matrix[:, :2] = np.eye(2) - (1 - 1 / stretch) * np.outer(along, along)
+        texture = cv2.warpAffine(
+            texture,
+            matrix,
+            shape[::-1],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
     texture -= texture.mean()
     return texture / (texture.std() + 1e-6)
 
@@ -88,41 +96,50 @@ def touching(labels: np.ndarray, foreground: int, num_labels: int) -> np.ndarray
     return result
 
 
+def half_width(mask: np.ndarray) -> float:
+    """Radius in pixels of the largest disc within a mask (H, W)."""
+    return float(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3).max())
+
+
 def draw_look(
     rng: np.random.Generator,
     labels: np.ndarray,
     foreground: int,
-    scene_graded: bool,
+    graded: bool,
     num_labels: int,
 ) -> Look:
     """Draw the appearance of a task.
+
+    Where it is the place that tells the foreground from its likes, these are
+    labels that do not touch it; where there are none, intensity decides. It also
+    decides where the foreground is too thin to show a texture.
 
     Args:
         rng: Source of all choices.
         labels: A few of the task's label maps, uint8 (N, H, W).
         foreground: The label to be found.
-        scene_graded: Whether intensities may rise with the label's number.
-        num_labels: Number of labels L.
+        graded: Whether intensities may rise with the label's number.
+        num_labels: Number of labels L, those not in these label maps included.
     """
     near = touching(labels, foreground, num_labels)
     present = np.bincount(labels.ravel(), minlength=num_labels) > 0.005 * labels.size
     far = np.flatnonzero(present & ~near)
     far = far[far != foreground]
     cue = str(rng.choice(list(CUES), p=list(CUES.values())))
-    if cue == 'place' and not len(far):
+    size = labels.shape[1:]
+    radius = half_width(labels[0] == foreground)
+    thin = radius < max(3, 0.06 * min(size))
+    if (cue == 'place' and not len(far)) or (cue == 'texture' and thin):
         cue = 'intensity'
 
     # One mean from each of L equal steps, in order or not.
     order = np.arange(num_labels)
-    if not (scene_graded and rng.random() < 0.5):
+    if not (graded and rng.random() < 0.5):
         order = rng.permutation(num_labels)
     means = (order + rng.uniform(0.1, 0.9, num_labels)) / num_labels
-    textures = np.stack(
-        [
-            draw_texture(rng, tuple(2 * side for side in labels.shape[1:]))
-            for _ in range(3)
-        ]
-    )
+    coarsest = min(radius, min(size) / 6) if cue == 'texture' else min(size) / 6
+    double = (2 * size[0], 2 * size[1])
+    textures = np.stack([draw_texture(rng, double, coarsest) for _ in range(3)])
     pattern = rng.integers(0, len(textures), num_labels)
     grain = np.abs(rng.normal(0, rng.uniform(0, 0.12), num_labels))
 
@@ -138,7 +155,7 @@ def draw_look(
         pattern[near] = (pattern[foreground] + rng.integers(1, 3)) % len(textures)
         grain[near] = rng.choice([0.0, 0.03, 0.3])
     elif cue == 'place':
-        twins = far[: rng.integers(1, len(far) + 1)]
+        twins = rng.permutation(far)[: rng.integers(1, len(far) + 1)]
         means[twins] = means[foreground]
         pattern[twins], grain[twins] = pattern[foreground], grain[foreground]
     return Look(
@@ -148,9 +165,9 @@ def draw_look(
         textures=textures,
         pattern=pattern,
         grain=grain,
-        shading=np.abs(rng.normal(0, rng.uniform(0, 0.1), num_labels)),
+        shading=np.minimum(np.abs(rng.normal(0, 0.06, num_labels)), 0.6 * margin),
         rim=rng.choice([-1, 1]) * rng.uniform(0.1, 0.5) * (rng.random() < 0.2),
-        blur=_log_uniform(rng, 0.4, 1.6) * max(1.0, min(labels.shape[1:]) / 96),
+        blur=_log_uniform(rng, 0.4, 1.6) * max(1.0, min(size) / 96),
         bias=rng.uniform(0, 0.35) * (rng.random() < 0.5),
         noise=_log_uniform(rng, 0.005, 0.12),
         gamma=_log_uniform(rng, 0.7, 1.4),

@@ -50,7 +50,7 @@ class Pose:
         shift: Deviation of the translation.
         mirror: Whether images may be mirrored.
         elastic: Deviation of the elastic displacement in grid cells; folds
-            begin to appear above 0.3.
+            begin to appear above 0.2.
         elastic_cells: Grid cells of the elastic field along the shorter side.
     """
 
@@ -72,7 +72,7 @@ class Pose:
             stretch=rng.uniform(0.0, 0.12),
             shift=rng.uniform(0.01, 0.08),
             mirror=bool(free),
-            elastic=rng.uniform(0.05, 0.25),
+            elastic=rng.uniform(0.03, 0.15),
             elastic_cells=rng.uniform(2.0, 6.0),
         )
 

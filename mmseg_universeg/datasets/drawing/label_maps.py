@@ -64,6 +64,22 @@ def _paint_regions(rng: np.random.Generator, canvas: Canvas, count: int) -> None
     canvas.labels[:] = smooth_fields(rng, count, canvas.shape, cells).argmax(0)
 
 
+def _paint_ground(rng: np.random.Generator, canvas: Canvas) -> int:
+    """Paint what lies behind the organs and return its number of labels.
+
+    It is plain, of several regions, or a body with them before a plain ground.
+    """
+    count = int(rng.choice([1, 1, 2, 3, 5]))
+    if count > 1:
+        _paint_regions(rng, canvas, count)
+    if rng.random() < 0.3:
+        middle, radius = rng.normal(0, 0.05, (1, 2)), rng.uniform(0.4, 0.55)
+        body = blob_outlines(rng, middle, radius, rng.uniform(1, 1.4), 0.06)
+        canvas.labels[~canvas.mask(body)] = count
+        count += 1
+    return count
+
+
 def regions(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     """Smooth random fields: the largest wins, or one is cut into bands."""
     canvas = Canvas(size, _EXTENT, _DENSITY)
@@ -92,9 +108,7 @@ def cells(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
 def blobs(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     """A few organs, each at its place, before a plain or a cluttered ground."""
     canvas = Canvas(size, _EXTENT, _DENSITY)
-    grounds = int(rng.choice([1, 2, 3, 5]))
-    if grounds > 1:
-        _paint_regions(rng, canvas, grounds)
+    grounds = _paint_ground(rng, canvas)
     organs = int(rng.integers(1, 6))
     centres = rng.uniform(-0.4, 0.4, (organs, 2)) * np.array(size[::-1]) / min(size)
     radii = rng.uniform(0.06, 0.28, organs)
@@ -110,9 +124,7 @@ def blobs(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
 def ringed(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     """A wall around a cavity with a neighbour, in a body of other organs."""
     canvas = Canvas(size, _EXTENT, _DENSITY)
-    grounds = int(rng.integers(1, 6))
-    if grounds > 1:
-        _paint_regions(rng, canvas, grounds)
+    grounds = _paint_ground(rng, canvas)
     neighbour, wall, cavity = range(grounds, grounds + 3)
     centre = rng.normal(0, 0.08, 2)
     radius = rng.uniform(0.12, 0.32)
@@ -146,7 +158,7 @@ def nested(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     Drawn afresh for each image. Labels: background, other objects, body, core,
     and in some tasks a kernel within the core.
     """
-    background, other, body, core, kernel = range(5)
+    other, body, core, kernel = range(1, 5)
     has_kernel = rng.random() < 0.15
     radius = rng.uniform(0.15, 0.42)
     radius_spread = rng.uniform(0.03, 0.2)
@@ -261,9 +273,7 @@ def membranes(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
 def vessels(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     """Branching tubes of one or two kinds, on a plain or cluttered ground."""
     canvas = Canvas(size, 2.0, _DENSITY)
-    grounds = int(rng.choice([1, 1, 2, 3]))
-    if grounds > 1:
-        _paint_regions(rng, canvas, grounds)
+    grounds = _paint_ground(rng, canvas)
     kinds = int(rng.choice([1, 1, 2]))
     step = rng.uniform(0.03, 0.07)
     wiggle = rng.uniform(0.05, 0.3)
