@@ -16,9 +16,7 @@ Activation = Callable[[Tensor], Tensor]
 def conv(maps: Tensor, weights: Mapping[str, Tensor], name: str) -> Tensor:
     """Convolve (..., C, H, W) with the named convolution, zero padded."""
     weight, bias = weights[f'{name}.weight'], weights[f'{name}.bias']
-    output = F.conv2d(
-        maps.flatten(0, -4), weight, bias, padding=weight.shape[-1] // 2
-    )
+    output = F.conv2d(maps.flatten(0, -4), weight, bias, padding=weight.shape[-1] // 2)
     return output.unflatten(0, maps.shape[:-3])
 
 

@@ -147,6 +147,7 @@ class CrossBlock(nn.Module):
         last: bool = False,
     ):
         super().__init__()
+        self.out_channels = out_channels
         self.cross = CrossConv(query_channels, support_channels, out_channels)
         self.target = VmappedConv(out_channels, query_outputs or out_channels)
         self.support = VmappedConv(out_channels, out_channels)

@@ -36,9 +36,8 @@ class SupportMemory(nn.Module):
         self.persistent = persistent
         for name in self.NAMES:
             self.register_buffer(name, None, persistent)
-        # What a model derives from a draw and wants to find again; forgotten
-        # with the support set.
-        self.derived: dict = {}
+        # Counts changes of the support set, for those who derive something from it.
+        self.version = 0
         self.register_load_state_dict_pre_hook(self._load)
 
     @staticmethod
@@ -70,7 +69,7 @@ class SupportMemory(nn.Module):
     def clear(self) -> None:
         """Forget the support set."""
         self.images = self.masks = self.subsets = None
-        self.derived.clear()
+        self.version += 1
 
     def set(self, images: Tensor, masks: Tensor, subsets: Tensor) -> None:
         """Remember a support set.

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from ..layers.cross_conv import CrossBlock, NamedConv
 from ..layers.cross_unet import cut_supports, decode, encode
+from ..layers.kept_maps import KeptMaps
 from .in_context_segmentor import Episode, InContextSegmentor
 from .support_memory import SupportDraw
 
-# Query-support pairs in a chunk: what stays in a CPU's cache (and below the size from
-# which the C library maps every allocation anew), what fills a GPU.
-CPU_CHUNK, GPU_CHUNK = 4, 64
+# Pixels of the query-support pairs in a chunk: what stays in a CPU's cache (and below
+# the size from which the C library maps every allocation anew); what fills a GPU.
+CPU_CHUNK, GPU_CHUNK = 2**16, 2**20
 
 
 @MODELS.register_module()
@@ -38,7 +39,8 @@ class UniverSeg(InContextSegmentor):
             the last block's query convolution does.
         num_classes: see `InContextSegmentor`.
         support_chunk: largest number of query-support pairs worked on at a time;
-            None: 4 on a CPU, 64 elsewhere. The result does not depend on it.
+            None: 4 of 128x128 on a CPU, 64 elsewhere, of other sizes as many as
+            have the same pixels. The result does not depend on it.
         kept_maps_mb: largest memory in MiB for the first block's maps of a support
             set, kept from query to query; what does not fit is computed each time.
         temperature: see `InContextSegmentor`.
@@ -78,7 +80,7 @@ class UniverSeg(InContextSegmentor):
         if support_chunk is not None and support_chunk < 1:
             raise ValueError(f'support_chunk must be at least 1, got {support_chunk}')
         self.support_chunk = support_chunk
-        self.kept_maps_mb = kept_maps_mb
+        self.kept_maps = KeptMaps(kept_maps_mb)
         kinds = (nonlinearity, cross_nonlinearity)
         self.enc_blocks = nn.ModuleList()
         query, support = 1, 2
@@ -113,16 +115,11 @@ class UniverSeg(InContextSegmentor):
         self, images: Tensor, support_images: Tensor, support_masks: Tensor
     ) -> tuple[list, list]:
         """Run the encoder, after checks of the sizes."""
-        height, width = images.shape[-2:]
-        if height % self.divisor or width % self.divisor:
-            raise ValueError(
-                f'height and width must be divisible by {self.divisor} '
-                f'({len(self.enc_blocks)} levels), got {height}x{width}'
-            )
+        self._check_size(images)
         if support_images.shape[-2:] != images.shape[-2:]:
             raise ValueError(
                 f'supports are {tuple(support_images.shape[-2:])}, the query is '
-                f'{height}x{width}'
+                f'{tuple(images.shape[-2:])}'
             )
         if support_masks.shape != support_images.shape or support_images.dim() != 5:
             raise ValueError(
@@ -136,9 +133,17 @@ class UniverSeg(InContextSegmentor):
         )
         return encode(self.enc_blocks, images, supports)
 
+    def _check_size(self, images: Tensor) -> None:
+        height, width = images.shape[-2:]
+        if height % self.divisor or width % self.divisor:
+            raise ValueError(
+                f'height and width must be divisible by {self.divisor} '
+                f'({len(self.enc_blocks)} levels), got {height}x{width}'
+            )
+
     def _chunk_of(self, images: Tensor) -> int:
-        default = CPU_CHUNK if images.device.type == 'cpu' else GPU_CHUNK
-        return self.support_chunk or default
+        pixels = CPU_CHUNK if images.device.type == 'cpu' else GPU_CHUNK
+        return self.support_chunk or max(1, pixels // images[0].numel())
 
     def logits(
         self, images: Tensor, support_images: Tensor, support_masks: Tensor
@@ -179,8 +184,21 @@ class UniverSeg(InContextSegmentor):
 
     def draw_probability(self, images: Tensor, draw: SupportDraw) -> Tensor:
         """Probability (B, 1, H, W) of one class in images (B, 1, H, W)."""
-        logits = self.logits(images, draw.images.unsqueeze(0), draw.masks.unsqueeze(0))
-        return logits.float().sigmoid()
+        self._check_size(images)
+        supports = cut_supports(
+            draw.images.unsqueeze(0),
+            draw.masks.unsqueeze(0),
+            len(images),
+            self._chunk_of(images),
+        )
+        first = self.enc_blocks[0]
+        kept = None
+        if first.split:
+            self.kept_maps.refresh(first, self.support_memory.version)
+            kept = self.kept_maps.get(draw.index, first, supports.chunks)
+            supports.chunks = kept or supports.chunks
+        skips = encode(self.enc_blocks, images, supports, linear=kept is not None)
+        return self._head(decode(self.dec_blocks, *skips)).float().sigmoid()
 
     def loss(
         self, inputs: Episode, data_samples: list[SegDataSample]
