@@ -34,7 +34,7 @@ def smooth_fields(
             interpolation=cv2.INTER_CUBIC,
         )
         field[:] = large[top : top + height, left : left + width]
-    return fields * 1.4  # cubic interpolation between nodes averages noise
+    return fields * 1.18  # cubic interpolation between nodes averages noise
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Pose:
             stretch=rng.uniform(0.0, 0.12),
             shift=rng.uniform(0.01, 0.08),
             mirror=bool(free),
-            elastic=rng.uniform(0.03, 0.15),
+            elastic=rng.uniform(0.03, 0.18),
             elastic_cells=rng.uniform(2.0, 6.0),
         )
 
