@@ -15,7 +15,7 @@ STAMP := $(VENV)/made-$(call pins,requirements/onedl.txt $(SHARED_PINS))
 STAMP_OPENMMLAB := \
     $(VENV_OPENMMLAB)/made-$(call pins,requirements/openmmlab.txt $(SHARED_PINS))
 
-PYTEST := OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n $(JOBS) --dist worksteal \
+PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n $(JOBS) --dist worksteal \
     --durations=10 $(ARGS)
 EDITABLE := install --no-deps --no-build-isolation --editable .
 
