@@ -28,7 +28,11 @@ episode_pipeline = [
     dict(
         type='AugmentAlike',
         transforms=[
-            dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),
+            dict(
+                type='RandomFlip',
+                prob=[0.25, 0.25],
+                direction=['horizontal', 'vertical'],
+            ),
             dict(
                 type='RandomAffineWarp',
                 prob=0.5,
@@ -45,9 +49,7 @@ episode_pipeline = [
                 border='reflect',
             ),
             dict(type='RandomFlipIntensities', prob=0.5),
-            dict(
-                type='RandomBrightnessContrast', prob=0.5, contrast=(0.8, 1.2)
-            ),
+            dict(type='RandomBrightnessContrast', prob=0.5, contrast=(0.8, 1.2)),
             dict(type='RandomGamma', prob=0.5),
             dict(type='RandomSharpness', prob=0.25),
             dict(type='RandomGaussianBlur', prob=0.25),

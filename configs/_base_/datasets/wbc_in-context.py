@@ -1,6 +1,7 @@
-# White blood cells in context: trained on the support split of both folders,
-# tested on the test split of Dataset 1, supports from its support split.
-image_size = (128, 128)
+# White blood cells: Dataset 1 is tested in context, with supports of its train split;
+# training episodes are drawn from the train splits of both folders.
+_base_ = ['episodes.py']
+image_size = (64, 64)
 load_pipeline = [
     dict(type='LoadMedicalImage'),
     dict(type='LoadLabelMap'),
@@ -17,6 +18,33 @@ test_pipeline = [
     dict(type='LoadLabelMap'),
     dict(type='PackSegInputs'),
 ]
+dataset_1 = dict(
+    type='WBCDataset',
+    folder='Dataset 1',
+    split='train',
+    pipeline=load_pipeline,
+)
+# Five masks of Dataset 2 hold a few stray values.
+dataset_2 = dict(
+    type='WBCDataset',
+    folder='Dataset 2',
+    split='train',
+    stray='background',
+    pipeline=load_pipeline,
+)
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=False),
+    dataset=dict(
+        type='InContextDataset',
+        datasets=[dataset_1, dataset_2],
+        support_size=(4, 16),
+        batch_size=4,
+        pipeline=_base_.episode_pipeline,
+    ),
+)
 test_dataloader = dict(
     batch_size=8,
     num_workers=1,
@@ -26,7 +54,6 @@ test_dataloader = dict(
         type='WBCDataset',
         folder='Dataset 1',
         split='test',
-        stray='background',
         pipeline=test_pipeline,
     ),
 )
@@ -36,3 +63,7 @@ test_evaluator = [
     dict(type='IoUMetric', iou_metrics=['mDice']),
 ]
 val_evaluator = test_evaluator
+custom_hooks = [
+    dict(type='SupportSetHook', dataset=dataset_1, size=64),
+    dict(type='CaseOverlayHook'),
+]

@@ -1,0 +1,12 @@
+# The published weights, tested in context on white blood cells. Their licence
+# (OpenRAIL++-M) allows research only.
+_base_ = [
+    '_base_/models/universeg_v1.py',
+    '_base_/datasets/wbc_in-context_128.py',
+    '_base_/schedules/in-context_600.py',
+    '_base_/default_runtime.py',
+]
+load_from = (
+    'https://github.com/JJGO/UniverSeg/releases/download/weights/'
+    'universeg_v1_nf64_ss64_STA.pt'
+)
