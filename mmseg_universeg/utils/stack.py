@@ -90,17 +90,22 @@ def install_command(stack: str) -> str:
 def allow_own_checkpoints() -> None:
     """Let upstream MMEngine resume the checkpoints it wrote itself.
 
-    From torch 2.6 on, ``torch.load`` refuses every global it was not told of, and
-    upstream MMEngine 0.10.7 stores its message hub, with ``HistoryBuffer`` objects
-    over NumPy arrays, in each checkpoint. Exactly what these need is allowed; the
-    fork does the same by itself.
+    From torch 2.6 on, ``torch.load`` refuses every global it was not told of. Exactly
+    what MMEngine's checkpoints need is allowed; the fork does the same by itself.
+    """
+    import torch
+
+    if Version(torch.__version__) >= Version('2.6'):
+        torch.serialization.add_safe_globals(checkpoint_globals())
+
+
+def checkpoint_globals() -> list:
+    """List what MMEngine's checkpoints name besides tensors.
+
+    They store the message hub, with ``HistoryBuffer`` objects over NumPy arrays.
     """
     import numpy as np
-    import torch
     from mmengine.logging.history_buffer import HistoryBuffer
-
-    if Version(torch.__version__) < Version('2.6'):
-        return
 
     def statistics_method(owner: type, name: str) -> object:
         """Stands in for ``getattr``, by which pickle names a method."""
@@ -109,17 +114,15 @@ def allow_own_checkpoints() -> None:
         return getattr(owner, name)
 
     array = np.zeros(1)
-    torch.serialization.add_safe_globals(
-        [
-            HistoryBuffer,
-            (statistics_method, 'builtins.getattr'),
-            array.__reduce__()[0],  # rebuilds an array
-            array[0].__reduce__()[0],  # rebuilds a scalar
-            np.ndarray,
-            np.dtype,
-            *(type(np.dtype(name)) for name in ('float32', 'float64', 'int64')),
-        ]
-    )
+    return [
+        HistoryBuffer,
+        (statistics_method, 'builtins.getattr'),
+        array.__reduce__()[0],  # rebuilds an array
+        array[0].__reduce__()[0],  # rebuilds a scalar
+        np.ndarray,
+        np.dtype,
+        *(type(np.dtype(name)) for name in ('float32', 'float64', 'int64')),
+    ]
 
 
 def _version(name: str) -> str | None:

@@ -8,6 +8,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from ...utils.checkpoint import check_fit, load_weights
 from ..layers.cross_conv import CrossBlock, NamedConv
 from ..layers.cross_unet import cut_supports, decode, encode
 from ..layers.kept_maps import KeptMaps
@@ -105,6 +106,24 @@ class UniverSeg(InContextSegmentor):
         # several times; inputs follow the weights.
         self.to(memory_format=torch.channels_last)
         self.loss_decode = build_losses(loss_decode)
+        self.register_load_state_dict_pre_hook(check_fit)
+
+    def init_weights(self) -> None:
+        """Apply `init_cfg`.
+
+        Raises:
+            FileNotFoundError: if a pretrained checkpoint is not there.
+            ValueError: if it is damaged, holds more than weights, or does not fit.
+        """
+        cfgs = [self.init_cfg] if isinstance(self.init_cfg, dict) else self.init_cfg
+        # MMEngine's own reading of pretrained weights may run code that a file
+        # holds, and skips with a warning what does not fit.
+        pretrained = [cfg for cfg in cfgs or () if cfg['type'] == 'Pretrained']
+        self.init_cfg = [cfg for cfg in cfgs or () if cfg not in pretrained]
+        super().init_weights()
+        self.init_cfg = cfgs
+        for cfg in pretrained:
+            self.load_state_dict(load_weights(cfg['checkpoint']))
 
     @property
     def divisor(self) -> int:

@@ -1,0 +1,139 @@
+"""Reading weights that others made: tensors only, and errors that say what is wrong."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import torch
+from mmengine.dist import barrier, get_rank
+from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
+
+from .stack import checkpoint_globals
+
+
+def read_checkpoint(
+    path_or_url: str | Path, map_location: str | torch.device | None = 'cpu'
+) -> object:
+    """Read a checkpoint without running any code it may hold.
+
+    Args:
+        path_or_url: a path, or an http, https or file URL. Downloads are kept in
+            torch's hub folder, and made by one process of a machine-wide job.
+        map_location: as in `torch.load`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is truncated, is no checkpoint, or holds anything
+            but tensors and what MMEngine's own checkpoints hold.
+    """
+    text = str(path_or_url)
+    scheme = urlparse(text).scheme
+    try:
+        with torch.serialization.safe_globals(checkpoint_globals()):
+            if scheme in ('http', 'https'):
+                return _download(text, map_location)
+            path = url2pathname(urlparse(text).path) if scheme == 'file' else text
+            path = Path(path).expanduser()
+            if not path.is_file():
+                raise FileNotFoundError(f'no checkpoint at {text}')
+            return torch.load(path, map_location=map_location, weights_only=True)
+    except UnpicklingError as error:
+        # A cut-off file of the old format ends here too: it has no magic number.
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f'{text} was not read: it is damaged, or holds more than weights and '
+            f'could run code when unpickled ({reason})'
+        ) from error
+    except (EOFError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[:1]
+        raise ValueError(
+            f'{text} is not a readable checkpoint, it may be truncated {reason}'
+        ) from error
+
+
+def _download(url: str, map_location: str | torch.device | None) -> object:
+    """Download once, then read in every process."""
+    for turn in (0, 1):
+        if (get_rank() > 0) == bool(turn):
+            checkpoint = torch.hub.load_state_dict_from_url(
+                url, map_location=map_location, weights_only=True
+            )
+        barrier()
+    return checkpoint
+
+
+@CheckpointLoader.register_scheme(prefixes='file://')
+def load_from_file_url(
+    filename: str, map_location: str | torch.device | None = None
+) -> object:
+    """Let `load_from='file:///...'` of a config work, which MMEngine does not know."""
+    return read_checkpoint(filename, map_location)
+
+
+def load_weights(path_or_url: str | Path) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint: its `state_dict`, or all of it.
+
+    Args:
+        path_or_url: see `read_checkpoint`.
+
+    Returns:
+        Tensors by name, on the CPU, without the prefix `module.` of wrapped models.
+
+    Raises:
+        FileNotFoundError: see `read_checkpoint`.
+        ValueError: see `read_checkpoint`; also if there are no named tensors.
+    """
+    checkpoint = read_checkpoint(path_or_url)
+    weights = checkpoint
+    if isinstance(checkpoint, Mapping) and 'state_dict' in checkpoint:
+        weights = checkpoint['state_dict']
+    if not isinstance(weights, Mapping) or not weights:
+        raise ValueError(f'{path_or_url} holds no weights by name')
+    strange = [key for key, value in weights.items() if not torch.is_tensor(value)]
+    if strange:
+        raise ValueError(
+            f'{path_or_url} holds a {type(weights[strange[0]]).__name__} under '
+            f'{strange[0]!r}, wanted tensors only'
+        )
+    return {key.removeprefix('module.'): value for key, value in weights.items()}
+
+
+def check_fit(
+    module: nn.Module, state_dict: Mapping[str, Tensor], prefix: str = '', *_: object
+) -> None:
+    """Refuse a state dict with other parameters than a module has.
+
+    MMEngine loads what fits and logs a warning for the rest. Registered with
+    `register_load_state_dict_pre_hook`, this makes it an error.
+
+    Raises:
+        ValueError: naming the first parameter that is missing, not known or of
+            another shape, with the shape found and the shape wanted.
+    """
+    wanted = dict(module.named_parameters())
+    owners = {name.split('.')[0] for name in wanted}
+    found = {
+        key.removeprefix(prefix): value
+        for key, value in state_dict.items()
+        if key.startswith(prefix)
+    }
+    for name, parameter in wanted.items():
+        if name not in found:
+            raise ValueError(
+                f'the checkpoint does not fit: it has no {name!r}, wanted of shape '
+                f'{tuple(parameter.shape)}; it has {sorted(found)[:3]} ...'
+            )
+        if found[name].shape != parameter.shape:
+            raise ValueError(
+                f'the checkpoint does not fit: {name!r} is '
+                f'{tuple(found[name].shape)}, wanted {tuple(parameter.shape)}'
+            )
+    for name in found:
+        if name.split('.')[0] in owners and name not in wanted:
+            raise ValueError(
+                f'the checkpoint does not fit: it has {name!r} of shape '
+                f'{tuple(found[name].shape)}, which this model has not'
+            )
