@@ -1,5 +1,26 @@
-# Augmentation of episodes at two levels, after UniverSeg's training (in-task and task
-# augmentation); elastic fields and blurs are in pixels, meant for 64 to 128 of them.
+# What in-context data sets share: how an image is read, and how episodes are augmented.
+image_size = (64, 64)
+load_pipeline = [
+    dict(type='LoadMedicalImage'),
+    dict(type='LoadLabelMap'),
+    dict(type='ToGrayscale'),
+    dict(type='MinMaxNormalize'),
+    dict(type='Resize', scale=image_size, keep_ratio=False),
+]
+test_pipeline = [
+    dict(type='LoadMedicalImage'),
+    dict(type='ToGrayscale'),
+    dict(type='MinMaxNormalize'),
+    dict(type='Resize', scale=image_size, keep_ratio=False),
+    # after Resize, so that scores are taken at the original size
+    dict(type='LoadLabelMap'),
+    dict(
+        type='PackSegInputs',
+        meta_keys=('img_path', 'ori_shape', 'img_shape', 'case_id', 'slice_index'),
+    ),
+]
+# Augmentation at two levels, after UniverSeg's training (in-task and task);
+# elastic fields and blurs are in pixels, meant for 64 to 128 of them.
 episode_pipeline = [
     dict(
         type='AugmentEach',

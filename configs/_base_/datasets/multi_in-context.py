@@ -1,13 +1,5 @@
 # Episodes of four real data sets and of drawn tasks together.
 _base_ = ['episodes.py']
-image_size = (64, 64)
-load_pipeline = [
-    dict(type='LoadMedicalImage'),
-    dict(type='LoadLabelMap'),
-    dict(type='ToGrayscale'),
-    dict(type='MinMaxNormalize'),
-    dict(type='Resize', scale=image_size, keep_ratio=False),
-]
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
@@ -16,11 +8,15 @@ train_dataloader = dict(
     dataset=dict(
         type='InContextDataset',
         datasets=[
-            dict(type='ACDCSlicesDataset', split='train', pipeline=load_pipeline),
-            dict(type='DSB2018Dataset', split='train', pipeline=load_pipeline),
-            dict(type='ISBI2012Dataset', split='train', pipeline=load_pipeline),
-            dict(type='DRIVEArchiveDataset', split='train', pipeline=load_pipeline),
-            dict(type='SyntheticTasksDataset', image_size=image_size),
+            dict(
+                type='ACDCSlicesDataset', split='train', pipeline=_base_.load_pipeline
+            ),
+            dict(type='DSB2018Dataset', split='train', pipeline=_base_.load_pipeline),
+            dict(type='ISBI2012Dataset', split='train', pipeline=_base_.load_pipeline),
+            dict(
+                type='DRIVEArchiveDataset', split='train', pipeline=_base_.load_pipeline
+            ),
+            dict(type='SyntheticTasksDataset', image_size=_base_.image_size),
         ],
         weights=[3, 2, 1, 1, 7],
         support_size=(4, 16),
@@ -37,11 +33,13 @@ val_dataloader = dict(
     dataset=dict(
         type='InContextDataset',
         datasets=[
-            dict(type='ACDCSlicesDataset', split='test', pipeline=load_pipeline),
-            dict(type='DSB2018Dataset', split='test', pipeline=load_pipeline),
-            dict(type='ISBI2012Dataset', split='test', pipeline=load_pipeline),
-            dict(type='DRIVEArchiveDataset', split='test', pipeline=load_pipeline),
-            dict(type='SyntheticTasksDataset', image_size=image_size),
+            dict(type='ACDCSlicesDataset', split='test', pipeline=_base_.load_pipeline),
+            dict(type='DSB2018Dataset', split='test', pipeline=_base_.load_pipeline),
+            dict(type='ISBI2012Dataset', split='test', pipeline=_base_.load_pipeline),
+            dict(
+                type='DRIVEArchiveDataset', split='test', pipeline=_base_.load_pipeline
+            ),
+            dict(type='SyntheticTasksDataset', image_size=_base_.image_size),
         ],
         support_size=8,
         seed=1,

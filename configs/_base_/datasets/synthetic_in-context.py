@@ -1,6 +1,5 @@
 # Drawn tasks alone: endless for training, a fixed list of others for validation.
 _base_ = ['episodes.py']
-image_size = (64, 64)
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
@@ -8,7 +7,7 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=False),
     dataset=dict(
         type='SyntheticTasksDataset',
-        image_size=image_size,
+        image_size=_base_.image_size,
         support_size=8,
         pipeline=_base_.episode_pipeline,
     ),
@@ -20,7 +19,7 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='SyntheticTasksDataset',
-        image_size=image_size,
+        image_size=_base_.image_size,
         support_size=8,
         seed=1,
         length=64,

@@ -1,28 +1,11 @@
 # White blood cells: Dataset 1 is tested in context, with supports of its train split;
 # training episodes are drawn from the train splits of both folders.
 _base_ = ['episodes.py']
-image_size = (64, 64)
-load_pipeline = [
-    dict(type='LoadMedicalImage'),
-    dict(type='LoadLabelMap'),
-    dict(type='ToGrayscale'),
-    dict(type='MinMaxNormalize'),
-    dict(type='Resize', scale=image_size, keep_ratio=False),
-]
-test_pipeline = [
-    dict(type='LoadMedicalImage'),
-    dict(type='ToGrayscale'),
-    dict(type='MinMaxNormalize'),
-    dict(type='Resize', scale=image_size, keep_ratio=False),
-    # after Resize, so that scores are taken at the original size
-    dict(type='LoadLabelMap'),
-    dict(type='PackSegInputs'),
-]
 dataset_1 = dict(
     type='WBCDataset',
     folder='Dataset 1',
     split='train',
-    pipeline=load_pipeline,
+    pipeline=_base_.load_pipeline,
 )
 # Five masks of Dataset 2 hold a few stray values.
 dataset_2 = dict(
@@ -30,7 +13,7 @@ dataset_2 = dict(
     folder='Dataset 2',
     split='train',
     stray='background',
-    pipeline=load_pipeline,
+    pipeline=_base_.load_pipeline,
 )
 train_dataloader = dict(
     batch_size=4,
@@ -54,7 +37,7 @@ test_dataloader = dict(
         type='WBCDataset',
         folder='Dataset 1',
         split='test',
-        pipeline=test_pipeline,
+        pipeline=_base_.test_pipeline,
     ),
 )
 val_dataloader = test_dataloader

@@ -14,7 +14,7 @@ test_pipeline = [
     dict(type='MinMaxNormalize'),
     dict(type='Resize', scale=image_size, keep_ratio=False),
     dict(type='LoadLabelMap'),
-    dict(type='PackSegInputs'),
+    dict(type='PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape')),
 ]
 dataset_1 = dict(
     type='WBCDataset', folder='Dataset 1', split='train', pipeline=load_pipeline
