@@ -2,8 +2,10 @@ from . import transforms
 from .acdc import ACDCSlicesDataset
 from .drive import DRIVEArchiveDataset
 from .dsb2018 import DSB2018Dataset
+from .folder import ImageMaskFolderDataset
 from .in_context import InContextDataset
 from .isbi2012 import ISBI2012Dataset
+from .medical import MedicalSegDataset
 from .synthetic import SyntheticTasksDataset
 from .wbc import WBCDataset
 
@@ -12,7 +14,9 @@ __all__ = [
     'DRIVEArchiveDataset',
     'DSB2018Dataset',
     'ISBI2012Dataset',
+    'ImageMaskFolderDataset',
     'InContextDataset',
+    'MedicalSegDataset',
     'SyntheticTasksDataset',
     'WBCDataset',
     'transforms',

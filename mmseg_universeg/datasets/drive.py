@@ -67,5 +67,5 @@ class DRIVEArchiveDataset(MedicalSegDataset):
         return samples
 
     def _by_number(self, folder: str, kind: str, suffix: str) -> dict[str, str]:
-        files = self.list_folder(folder, kind, suffixes=(suffix,))
+        files = self.list_folder(f'{folder}/{kind}', suffixes=(suffix,))
         return {stem.split('_')[0]: path for stem, path in files.items()}

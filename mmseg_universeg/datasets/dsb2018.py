@@ -1,7 +1,6 @@
 """Nuclei of the 2018 Data Science Bowl."""
 
 import mmengine.fileio as fileio
-
 from mmseg.registry import DATASETS
 
 from .medical import MedicalSegDataset
@@ -41,9 +40,8 @@ class DSB2018Dataset(MedicalSegDataset):
         return [self._find_sample(name) for name in sorted(names)]
 
     def _find_sample(self, name: str) -> dict:
-        folder = ('stage1_train', name)
-        images = self.list_folder(*folder, 'images', suffixes=('.png',))
-        masks = self.list_folder(*folder, 'masks', suffixes=('.png',))
+        images = self.list_folder(f'stage1_train/{name}/images', suffixes=('.png',))
+        masks = self.list_folder(f'stage1_train/{name}/masks', suffixes=('.png',))
         if len(images) != 1:
             raise ValueError(
                 f'{self.data_root}/stage1_train/{name}/images: holds {len(images)} PNG '

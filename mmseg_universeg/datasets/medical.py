@@ -4,7 +4,6 @@ from pathlib import PurePath
 from typing import ClassVar
 
 import mmengine.fileio as fileio
-
 from mmseg.datasets import BaseSegDataset
 
 from .splits import SPLITS, check_split, default_data_root, split_groups
@@ -40,7 +39,9 @@ class MedicalSegDataset(BaseSegDataset):
         check_split(split, self.SPLITS)
         self.split = split
         self.split_seed = split_seed
-        super().__init__(data_root=data_root or default_data_root(self.FOLDER), **kwargs)
+        super().__init__(
+            data_root=data_root or default_data_root(self.FOLDER), **kwargs
+        )
 
     def find_samples(self) -> list[dict]:
         """Return a dict per image with ``img_path``, ``seg_map_path`` and more."""
@@ -83,12 +84,13 @@ class MedicalSegDataset(BaseSegDataset):
         """Return the split group without the data root: splits must not move."""
         return self.split_group(sample).removeprefix(str(self.data_root))
 
-    def list_folder(self, *parts: str, suffixes: tuple[str, ...]) -> dict[str, str]:
-        """List the files of a folder below the data root.
+    def list_folder(self, folder: str, suffixes: tuple[str, ...]) -> dict[str, str]:
+        """List the image files of a folder.
 
         Args:
-            *parts: The folder below the data root.
-            suffixes: Lower-case suffixes with dot; other files are left out.
+            folder: The folder, below the data root unless it is absolute.
+            suffixes: Lower-case suffixes with dot; files with another suffix or a
+                leading dot are left out.
 
         Returns:
             stem -> path, sorted by stem.
@@ -98,7 +100,7 @@ class MedicalSegDataset(BaseSegDataset):
             ValueError: Two files have the same stem.
         """
         folder = fileio.join_path(
-            self.data_root, *parts, backend_args=self.backend_args
+            self.data_root, folder, backend_args=self.backend_args
         )
         wanted = f'a folder with {"/".join(suffixes)} files'
         if not fileio.isdir(folder, backend_args=self.backend_args):
@@ -112,7 +114,7 @@ class MedicalSegDataset(BaseSegDataset):
             )
         ):
             path = PurePath(name)
-            if path.suffix.lower() not in suffixes:
+            if path.suffix.lower() not in suffixes or name.startswith('.'):
                 continue
             full = fileio.join_path(folder, name, backend_args=self.backend_args)
             if path.stem in found:

@@ -2,7 +2,6 @@
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-
 from mmseg.registry import TRANSFORMS
 
 # ITU-R BT.601, the weights of Pillow's convert('L').

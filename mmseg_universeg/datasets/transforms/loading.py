@@ -2,8 +2,8 @@
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-
 from mmseg.registry import TRANSFORMS
+
 from mmseg_universeg.utils.image_io import read_image
 
 # MMSeg's value for pixels that belong to no class.
