@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
+from PIL import Image
 
 import mmseg_universeg
 
@@ -15,9 +17,23 @@ RELEASED = 'universeg_v1-released_wbc.py'
 FINE_TUNED = 'universeg_wbc_finetune.py'
 
 
-def shrink(node: object) -> None:
+def write_own_data(folder: Path) -> None:
+    """Twelve bright squares on noise, with their masks."""
+    rng = np.random.default_rng(0)
+    for kind in ('images', 'masks'):
+        (folder / kind).mkdir(parents=True)
+    for number in range(12):
+        mask = np.zeros((40, 48), np.uint8)
+        y, x = rng.integers(0, 20, 2)
+        mask[y : y + 16, x : x + 16] = 255
+        image = (mask // 2 + rng.integers(0, 60, mask.shape)).astype(np.uint8)
+        Image.fromarray(image).save(folder / 'images' / f'{number}.png')
+        Image.fromarray(mask).save(folder / 'masks' / f'{number}.png')
+
+
+def shrink(node: object, own_data: Path) -> None:
     """Cut data sets and support sets to a few images, in place."""
-    if isinstance(node, ConfigDict):
+    if isinstance(node, Config | ConfigDict):
         kind = node.get('type')
         if kind == 'InContextDataset' or (
             kind == 'SyntheticTasksDataset' and 'pipeline' in node
@@ -27,18 +43,22 @@ def shrink(node: object) -> None:
             node.update(size=2)
         elif 'split' in node:
             node.update(indices=12)
+        if kind == 'ImageMaskFolderDataset':
+            assert node.data_root == 'data/mine'
+            node.update(data_root=str(own_data))
         for value in node.values():
-            shrink(value)
+            shrink(value, own_data)
     elif isinstance(node, list | tuple):
         for value in node:
-            shrink(value)
+            shrink(value, own_data)
 
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_trains_and_validates(name, tmp_path, data_root, parity_root):
     cfg = Config.fromfile(mmseg_universeg.config_path(name))
-    shrink(cfg._cfg_dict)
-    cfg.work_dir = str(tmp_path)
+    write_own_data(tmp_path / 'mine')
+    shrink(cfg, tmp_path / 'mine')
+    cfg.work_dir = str(tmp_path / 'work_dir')
     cfg.train_cfg.update(max_iters=2, val_interval=2)
     cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
     cfg.val_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)

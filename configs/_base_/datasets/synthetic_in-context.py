@@ -1,4 +1,5 @@
-# Drawn tasks alone: endless for training, a fixed list of others for validation.
+# Drawn tasks alone, varied enough without augmentation: endless for training, a fixed
+# list of others for validation.
 _base_ = ['episodes.py']
 train_dataloader = dict(
     batch_size=4,
@@ -9,7 +10,7 @@ train_dataloader = dict(
         type='SyntheticTasksDataset',
         image_size=_base_.image_size,
         support_size=8,
-        pipeline=_base_.episode_pipeline,
+        pipeline=[dict(type='PackEpisodeInputs')],
     ),
 )
 val_dataloader = dict(

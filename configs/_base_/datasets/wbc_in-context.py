@@ -23,7 +23,7 @@ train_dataloader = dict(
     dataset=dict(
         type='InContextDataset',
         datasets=[dataset_1, dataset_2],
-        support_size=(4, 16),
+        support_size=(2, 8),
         batch_size=4,
         pipeline=_base_.episode_pipeline,
     ),

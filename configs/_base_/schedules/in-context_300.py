@@ -5,9 +5,9 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, begin=0, end=50, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=50, end=600, eta_min=0, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=50, end=300, eta_min=0, by_epoch=False),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=600, val_interval=600)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=300)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 default_hooks = dict(
@@ -15,7 +15,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=20, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=600, max_keep_ckpts=2
+        type='CheckpointHook', by_epoch=False, interval=300, max_keep_ckpts=2
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
