@@ -1,4 +1,5 @@
 from .appearance import Look, draw_look, render
-from .label_maps import FAMILIES, Scene
+from .label_maps import FAMILIES
+from .scenes import Scene
 
 __all__ = ['FAMILIES', 'Look', 'Scene', 'draw_look', 'render']

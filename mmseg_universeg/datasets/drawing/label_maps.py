@@ -7,12 +7,12 @@ one prototype, and families of many like objects, drawn afresh for each image
 with the same statistics. ``FAMILIES`` lists them with their weights.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
-from .fields import Pose, deform, smooth_fields
+from .fields import Pose, smooth_fields
+from .scenes import Scene, afresh, deformed
 from .shapes import Canvas, blob_outlines, grow_tree, voronoi
 
 # Chances, relative to an object's, that the task is to find something else.
@@ -23,39 +23,6 @@ _CLUTTER = 0.2
 # that nearest-neighbour sampling does not show.
 _EXTENT = 1.6
 _DENSITY = 1.5
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What the images of one task have in common.
-
-    Attributes:
-        draw: Gives the label maps, uint8 (N, H, W), of N fresh images.
-        chances: Relative chance of each label to be the foreground; there are
-            as many labels as chances.
-        graded: Whether labels are numbered from the outside to the inside, so
-            that intensities may rise with the number.
-    """
-
-    draw: Callable[[np.random.Generator, int], np.ndarray]
-    chances: Sequence[float]
-    graded: bool = False
-
-
-def _prototype(
-    canvas: Canvas,
-    size: tuple[int, int],
-    pose: Pose,
-    chances: Sequence[float],
-    graded: bool = False,
-    roam: float = 0.0,
-) -> Scene:
-    def draw(rng: np.random.Generator, num_images: int) -> np.ndarray:
-        return deform(
-            rng, canvas.labels, num_images, size, canvas.pixels_per_unit, pose, roam
-        )
-
-    return Scene(draw, chances, graded)
 
 
 def _paint_regions(rng: np.random.Generator, canvas: Canvas, count: int) -> None:
@@ -92,7 +59,7 @@ def regions(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
         canvas.labels[:] = np.searchsorted(cuts, field)
     else:
         _paint_regions(rng, canvas, count)
-    return _prototype(canvas, size, Pose.draw(rng), [1.0] * count, banded)
+    return deformed(canvas, size, Pose.draw(rng), [1.0] * count, banded)
 
 
 def cells(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
@@ -102,7 +69,7 @@ def cells(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     index, _ = voronoi(canvas.shape, canvas.to_pixels(seeds))
     count = int(rng.integers(2, 7))
     canvas.labels[:] = rng.integers(0, count, len(seeds))[index]
-    return _prototype(canvas, size, Pose.draw(rng), [1.0] * count)
+    return deformed(canvas, size, Pose.draw(rng), [1.0] * count)
 
 
 def blobs(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
@@ -118,7 +85,7 @@ def blobs(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
         )
         canvas.paint(outline[0], label)
     chances = [_BACKGROUND] + [_CLUTTER] * (grounds - 1) + [1.0] * organs
-    return _prototype(canvas, size, Pose.draw(rng), chances)
+    return deformed(canvas, size, Pose.draw(rng), chances)
 
 
 def ringed(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
@@ -149,7 +116,7 @@ def ringed(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     aside = rng.normal(0, 0.04, 2) * radius
     canvas.paint(centre + aside + (outline - centre) * shrink, cavity)
     chances = [_BACKGROUND] + [_CLUTTER] * (grounds - 1) + [0.8, 1.3, 1.0]
-    return _prototype(canvas, size, Pose.draw(rng), chances, graded=True)
+    return deformed(canvas, size, Pose.draw(rng), chances, graded=True)
 
 
 def nested(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
@@ -199,11 +166,8 @@ def nested(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
             canvas.labels[cores & canvas.mask(kernels)] = kernel
         return canvas.labels
 
-    def draw(rng: np.random.Generator, num_images: int) -> np.ndarray:
-        return np.stack([draw_one(rng) for _ in range(num_images)])
-
     chances = [_BACKGROUND, _CLUTTER, 1.3, 1.0] + [0.5] * has_kernel
-    return Scene(draw, chances, graded=True)
+    return afresh(draw_one, chances, graded=True)
 
 
 def instances(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
@@ -243,10 +207,7 @@ def instances(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
                     canvas.paint(outline, kinds + 1)
         return canvas.labels
 
-    def draw(rng: np.random.Generator, num_images: int) -> np.ndarray:
-        return np.stack([draw_one(rng) for _ in range(num_images)])
-
-    return Scene(draw, [_BACKGROUND] + [1.0] * (kinds + has_core))
+    return afresh(draw_one, [_BACKGROUND] + [1.0] * (kinds + has_core))
 
 
 def membranes(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
@@ -267,7 +228,7 @@ def membranes(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     kind = rng.choice(kinds, len(seeds), p=odds / odds.sum())
     canvas.labels[:] = np.where(from_wall < half, 0, kind[index] + 1)
     chances = [1.5] + [1.0] * kinds
-    return _prototype(canvas, size, Pose.draw(rng), chances, roam=0.8)
+    return deformed(canvas, size, Pose.draw(rng), chances, roam=0.8)
 
 
 def vessels(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
@@ -288,7 +249,7 @@ def vessels(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
             ):
                 canvas.stroke(path, wide, grounds + kind)
     chances = [_BACKGROUND] + [_CLUTTER] * (grounds - 1) + [1.0] * kinds
-    return _prototype(canvas, size, Pose.draw(rng), chances, roam=0.3)
+    return deformed(canvas, size, Pose.draw(rng), chances, roam=0.3)
 
 
 FAMILIES: dict[Callable[[np.random.Generator, tuple[int, int]], Scene], float] = {
