@@ -164,17 +164,23 @@ class LoadLabelMap(BaseTransform):
         """Return (H, W) uint8 class indices of one file."""
         mask = self._load_mask(path, results)
         label_values = results['label_values']
-        raw = np.unique(mask)
-        stray = [int(value) for value in raw if int(value) not in label_values]
-        if stray and results.get('stray', 'error') != 'background':
-            shown = ', '.join(map(str, stray[:10])) + (', …' if stray[10:] else '')
-            count = int(np.isin(mask, stray).sum())
-            raise ValueError(
-                f'{path}: mask holds values outside the classes: {shown} ({count} '
-                f'pixels), wanted {sorted(label_values)}'
-            )
-        indices = np.array([label_values.get(int(v), 0) for v in raw], np.uint8)
-        return indices[np.searchsorted(raw, mask)]
+        if mask.dtype == np.uint8:  # the usual case, without sorting the pixels
+            raw, places = np.arange(256), mask
+        else:
+            raw, places = np.unique(mask, return_inverse=True)
+        table = np.array([label_values.get(int(v), -1) for v in raw], np.int16)
+        classes = table.take(places).reshape(mask.shape)
+        stray = classes < 0
+        if stray.any():
+            if results.get('stray', 'error') != 'background':
+                found = np.unique(mask[stray]).tolist()
+                shown = ', '.join(map(str, found[:10])) + (', …' if found[10:] else '')
+                raise ValueError(
+                    f'{path}: mask holds values outside the classes: {shown} '
+                    f'({stray.sum()} pixels), wanted {sorted(label_values)}'
+                )
+            classes[stray] = 0
+        return classes.astype(np.uint8)
 
     def _load_mask(self, path: str, results: dict) -> np.ndarray:
         """Return (H, W) integers, checked against the image's size."""
