@@ -120,8 +120,9 @@ def test_upstream_refuses_other_globals_still():
 
 
 def test_two_processes_equal_one(trained, tmp_path):
-    # The same four episodes make up each step. The gradients of two halves are
-    # averaged instead of one of the whole taken: equal but for float32 rounding.
+    # The same four episodes make up each step, as two halves whose gradients are
+    # averaged: equal but for float32 rounding, which Adam enlarges where a gradient
+    # is near zero. Each of its steps moves a weight by about 1e-4.
     dist_train, dist_test = (ROOT / 'tools' / f'dist_{n}.sh' for n in ('train', 'test'))
     work_dir = tmp_path / 'work'
     half = ['--cfg-options', 'train_dataloader.batch_size=2']
@@ -130,7 +131,7 @@ def test_two_processes_equal_one(trained, tmp_path):
     run(dist_train, TINY, 2, *options, *half, cwd=tmp_path, PORT=port)
     for name, wanted in weights(trained, 6).items():
         torch.testing.assert_close(
-            weights(work_dir, 6)[name], wanted, rtol=1e-4, atol=1e-6
+            weights(work_dir, 6)[name], wanted, rtol=1e-4, atol=1e-5
         )
     assert metrics(work_dir) == pytest.approx(metrics(trained), abs=1e-3)
 
