@@ -8,6 +8,7 @@ volume counts the slices, intensities are scaled per slice to 8 bits, labels sta
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -25,7 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('source', type=Path, help='folder with patientXXX folders')
-    parser.add_argument('--out', default='data', type=Path, help='folder of data sets')
+    parser.add_argument(
+        '--out',
+        default=os.environ.get('MMSEG_UNIVERSEG_DATA') or 'data',
+        type=Path,
+        help='folder of data sets (default: MMSEG_UNIVERSEG_DATA, or data)',
+    )
     args = parser.parse_args(arguments)
     try:
         count = convert(args.source, args.out / 'acdc_slices')

@@ -7,6 +7,7 @@ the data set appears under its name only when it is complete.
 """
 
 import argparse
+import os
 import re
 import shutil
 import sys
@@ -101,7 +102,12 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('name', choices=[*SOURCES, *BY_HAND], help='data set')
-    parser.add_argument('--out', default='data', type=Path, help='folder of data sets')
+    parser.add_argument(
+        '--out',
+        default=os.environ.get('MMSEG_UNIVERSEG_DATA') or 'data',
+        type=Path,
+        help='folder of data sets (default: MMSEG_UNIVERSEG_DATA, or data)',
+    )
     parser.add_argument('--url', help='another address of the archive (https, file)')
     args = parser.parse_args(arguments)
     if args.name in BY_HAND:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
+from mmseg_universeg.datasets import WBCDataset
+
 TOOL = Path(__file__).parents[3] / 'tools' / 'dataset_converters' / 'download.py'
 WBC = {
     f'segmentation_WBC-master/Dataset {i}/001.{kind}': f'{kind} {i}'.encode() * 1000
@@ -74,6 +76,15 @@ def test_wbc(tmp_path: Path, run: Callable) -> None:
     again = run('wbc', '--out', out, '--url', url)
     assert again.returncode == 1
     assert 'exists and is not overwritten' in again.stderr
+
+
+def test_goes_where_the_data_sets_look(
+    tmp_path: Path, run: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('MMSEG_UNIVERSEG_DATA', str(tmp_path / 'elsewhere'))
+    assert run('wbc', '--url', _archive(tmp_path / 'a.zip', WBC)).returncode == 0
+    dataset = WBCDataset(folder='Dataset 2')
+    assert [Path(d['img_path']).name for d in dataset.load_data_list()] == ['001.bmp']
 
 
 def test_other_layouts(tmp_path: Path, run: Callable) -> None:
