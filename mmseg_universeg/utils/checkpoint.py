@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from urllib.error import URLError
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -31,14 +32,15 @@ def read_checkpoint(
     """
     text = str(path_or_url)
     scheme = urlparse(text).scheme
+    path = url2pathname(urlparse(text).path) if scheme == 'file' else text
+    path = Path(path).expanduser()
+    remote = scheme in ('http', 'https')
+    if not remote and not path.is_file():
+        raise FileNotFoundError(f'no checkpoint at {text}')
     try:
         with torch.serialization.safe_globals(checkpoint_globals()):
-            if scheme in ('http', 'https'):
+            if remote:
                 return _download(text, map_location)
-            path = url2pathname(urlparse(text).path) if scheme == 'file' else text
-            path = Path(path).expanduser()
-            if not path.is_file():
-                raise FileNotFoundError(f'no checkpoint at {text}')
             return torch.load(path, map_location=map_location, weights_only=True)
     except UnpicklingError as error:
         # A cut-off file of the old format ends here too: it has no magic number.
@@ -47,7 +49,10 @@ def read_checkpoint(
             f'{text} was not read: it is damaged, or holds more than weights and '
             f'could run code when unpickled ({reason})'
         ) from error
-    except (EOFError, RuntimeError) as error:
+    except URLError:
+        raise
+    # A cut-off archive may even be asked for bytes before its beginning (OSError).
+    except (EOFError, RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[:1]
         raise ValueError(
             f'{text} is not a readable checkpoint, it may be truncated {reason}'

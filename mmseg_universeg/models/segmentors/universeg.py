@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from mmengine.logging import print_log
 from mmseg.models.losses import DiceLoss
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -124,6 +125,7 @@ class UniverSeg(InContextSegmentor):
         self.init_cfg = cfgs
         for cfg in pretrained:
             self.load_state_dict(load_weights(cfg['checkpoint']))
+            print_log(f'weights of UniverSeg from {cfg["checkpoint"]}', 'current')
 
     @property
     def divisor(self) -> int:
