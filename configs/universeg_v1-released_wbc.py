@@ -2,7 +2,7 @@
 # (OpenRAIL++-M) allows research only.
 _base_ = [
     '_base_/models/universeg_v1.py',
-    '_base_/datasets/wbc_in-context_128.py',
+    '_base_/datasets/wbc_in-context.py',
     '_base_/schedules/in-context_300.py',
     '_base_/default_runtime.py',
 ]
