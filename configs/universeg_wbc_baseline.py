@@ -1,5 +1,5 @@
-# UniverSeg from scratch on white blood cells, tested with 16 supports: what its variants
-# are compared with.
+# UniverSeg from scratch on white blood cells, tested with 16 supports: what its
+# variants are compared with.
 _base_ = ['universeg_wbc.py']
 custom_hooks = [
     dict(
