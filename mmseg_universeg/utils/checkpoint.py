@@ -1,5 +1,6 @@
 """Reading weights that others made: tensors only, and errors that say what is wrong."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -57,6 +58,15 @@ def read_checkpoint(
         raise ValueError(
             f'{text} is not a readable checkpoint, it may be truncated {reason}'
         ) from error
+
+
+def refuse_code() -> None:
+    """Let no `torch.load` of this process run code that a checkpoint holds.
+
+    For our tools. The fork's MMEngine reads `load_from` and `resume` safely first,
+    but what it is refused it reads again without the check.
+    """
+    os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
 
 
 def _download(url: str, map_location: str | torch.device | None) -> object:

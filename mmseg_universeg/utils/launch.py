@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from .checkpoint import refuse_code
 from .config import resolve_config, shipped_file
 
 
@@ -26,6 +27,7 @@ def run_mmseg_tool(name: str) -> None:
     tool = module_from_spec(spec)
     spec.loader.exec_module(tool)
     args = tool.parse_args()
+    refuse_code()
     with tempfile.TemporaryDirectory(prefix='mmseg_universeg_') as folder:
         try:
             config = resolve_config(args.config, folder)

@@ -7,7 +7,11 @@ import torch
 from mmengine.runner import load_checkpoint
 
 from mmseg_universeg.models import UniverSeg
-from mmseg_universeg.utils.checkpoint import load_weights, read_checkpoint
+from mmseg_universeg.utils.checkpoint import (
+    load_weights,
+    read_checkpoint,
+    refuse_code,
+)
 
 SMALL = dict(features=(4, 6))
 FIRST = 'enc_blocks.0.cross.cross_conv.weight'
@@ -136,6 +140,17 @@ def test_code_in_a_pickle_is_not_run(tmp_path, writer):
             pretrained(where)
     with pytest.raises(ValueError, match='could run code'):
         load_checkpoint(UniverSeg(**SMALL), path.as_uri())
+    assert not traces.exists()
+
+
+def test_our_tools_run_no_code_in_load_from(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '')  # restored afterwards
+    monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD')
+    refuse_code()
+    traces, path = tmp_path / 'traces', tmp_path / 'hostile.pth'
+    torch.save({FIRST: Attack(traces)}, path)
+    with pytest.raises(pickle.UnpicklingError):
+        load_checkpoint(UniverSeg(**SMALL), str(path))
     assert not traces.exists()
 
 
