@@ -102,7 +102,7 @@ def test_killed_and_resumed_equals_undisturbed(trained, tmp_path):
         torch.load(d / 'iter_6.pth', weights_only=False) for d in (work_dir, trained)
     ]
     for found, wanted in zip(*(s['optimizer']['state'].values() for s in states)):
-        assert torch.equal(found['exp_avg'], wanted['exp_avg'])
+        assert torch.equal(found['momentum_buffer'], wanted['momentum_buffer'])
     assert metrics(work_dir) == metrics(trained)
 
 
@@ -121,8 +121,7 @@ def test_upstream_refuses_other_globals_still():
 
 def test_two_processes_equal_one(trained, tmp_path):
     # The same four episodes make up each step, as two halves whose gradients are
-    # averaged: equal but for float32 rounding, which Adam enlarges where a gradient
-    # is near zero. Each of its steps moves a weight by about 1e-4.
+    # averaged: equal but for float32 rounding.
     dist_train, dist_test = (ROOT / 'tools' / f'dist_{n}.sh' for n in ('train', 'test'))
     work_dir = tmp_path / 'work'
     half = ['--cfg-options', 'train_dataloader.batch_size=2']
@@ -131,7 +130,7 @@ def test_two_processes_equal_one(trained, tmp_path):
     run(dist_train, TINY, 2, *options, *half, cwd=tmp_path, PORT=port)
     for name, wanted in weights(trained, 6).items():
         torch.testing.assert_close(
-            weights(work_dir, 6)[name], wanted, rtol=1e-4, atol=1e-5
+            weights(work_dir, 6)[name], wanted, rtol=1e-4, atol=1e-6
         )
     assert metrics(work_dir) == pytest.approx(metrics(trained), abs=1e-3)
 

@@ -10,6 +10,12 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 custom_hooks = []
+# Float32, and not Adam, which makes a step of the rounding of a tiny gradient: what
+# two processes compute can be compared with what one does.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(_delete_=True, type='SGD', lr=0.1, momentum=0.9),
+)
 train_cfg = dict(max_iters=6, val_interval=6)
 default_hooks = dict(
     logger=dict(interval=1), checkpoint=dict(interval=2, max_keep_ckpts=-1)
