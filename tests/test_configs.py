@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from PIL import Image
@@ -75,3 +76,14 @@ def test_trains_and_validates(name, tmp_path, data_root, parity_root):
         runner.train()
         assert runner.iter == 2
     assert runner.message_hub.get_scalar('val/case/DSC').current() >= 0
+
+
+def test_model_index_names_existing_configs():
+    root = FOLDER.parent
+    names = []
+    for file in yaml.safe_load((root / 'model-index.yml').read_text())['Import']:
+        for model in yaml.safe_load((root / file).read_text())['Models']:
+            assert (root / model['Config']).is_file()
+            assert Path(model['Config']).stem == model['Name']
+            names.append(model['Name'])
+    assert len(set(names)) == len(names)
