@@ -70,6 +70,8 @@ def trained(tmp_path_factory) -> Path:
 def run_here(monkeypatch, capsys, *arguments):
     """Run one of our tools in this process, to its early end; what it said."""
     monkeypatch.setattr(sys, 'argv', [str(argument) for argument in arguments])
+    # As the tools set it for their process, but not for the tests after this one.
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(ROOT / 'tools' / arguments[0]), run_name='__main__')
     return capsys.readouterr().out if end.value.code == 0 else str(end.value)
