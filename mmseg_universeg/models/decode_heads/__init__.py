@@ -1,0 +1,3 @@
+from .skip_decode_head import SkipDecodeHead
+
+__all__ = ['SkipDecodeHead']

@@ -1,0 +1,213 @@
+"""What the decoders of the U-Net family have in common."""
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SkipDecodeHead(BaseDecodeHead):
+    """Base class: features of several scales in, logits at input size out.
+
+    A subclass gives the logits of its supervised levels (``forward_levels``), the main
+    one first. Every level is trained with all of ``loss_decode``; the losses of all
+    but the main level are logged as ``level<n>.<loss name>``. Per-pixel weights, where
+    the data samples carry them (``gt_weight_map``, see ``PackWeightedSegInputs``), are
+    given to the losses.
+
+    Args:
+        in_channels: Channels of the backbone's features, finest first.
+        channels: Channels of the map that ``conv_seg`` classifies.
+        strides: Pixels of the input per pixel of each feature. By default those of
+            `UNetEncoder`: 1, 2, 4, ...
+        level_weights: Factors of the levels' losses; by default 1 for each.
+        threshold: Probability above which a pixel is foreground, for
+            ``out_channels=1``.
+        dropout_ratio: Of ``conv_seg``'s input.
+        in_index: Which of the backbone's features to take; by default the first ones.
+        init_cfg: As MMEngine has it; by default He's normal distribution.
+        **kwargs: As in MMSeg's ``BaseDecodeHead``: ``num_classes``, ``out_channels``,
+            ``loss_decode``, ``norm_cfg``, ``act_cfg``, ``ignore_index``, ...
+
+    Raises:
+        ValueError: If ``in_channels`` and ``strides`` differ in number, or strides
+            decrease.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int,
+        *,
+        strides: Sequence[int] | None = None,
+        level_weights: Sequence[float] | None = None,
+        threshold: float = 0.5,
+        dropout_ratio: float = 0,
+        in_index: Sequence[int] | None = None,
+        init_cfg: dict | None = None,
+        **kwargs,
+    ) -> None:
+        number = len(in_channels)
+        super().__init__(
+            list(in_channels),
+            channels,
+            in_index=list(range(number) if in_index is None else in_index),
+            input_transform='multiple_select',
+            threshold=threshold,
+            dropout_ratio=dropout_ratio,
+            init_cfg=init_cfg
+            or dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d']),
+            **kwargs,
+        )
+        self.strides = tuple(strides or (2**level for level in range(number)))
+        if len(self.strides) != number or list(self.strides) != sorted(self.strides):
+            raise ValueError(
+                f'strides must be {number} numbers that do not decrease, one for each '
+                f'of in_channels {list(in_channels)}; found {strides}'
+            )
+        self.level_weights = level_weights
+
+    def forward_levels(self, features: list[Tensor]) -> list[Tensor]:
+        """Return the logits of every supervised level, the main one first.
+
+        Args:
+            features: (B, ``in_channels[i]``, H / ``strides[i]``, W / ``strides[i]``)
+                each, finest first, checked.
+
+        Returns:
+            (B, ``out_channels``, h, w) each, of any size.
+        """
+        raise NotImplementedError
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the logits for testing, (B, ``out_channels``, H, W).
+
+        Args:
+            inputs: Features of the backbone.
+
+        Raises:
+            ValueError: If the features do not have ``in_channels`` and ``strides``.
+        """
+        features = self.select_features(inputs)
+        return self.to_input_size(self.forward_levels(features)[0], features)
+
+    def loss(
+        self,
+        inputs: Sequence[Tensor],
+        batch_data_samples: list[SegDataSample],
+        train_cfg: dict | None,
+    ) -> dict[str, Tensor]:
+        """Return the losses of all levels by name.
+
+        Raises:
+            ValueError: If the features do not have ``in_channels`` and ``strides``, a
+                label is outside the classes or a weight map does not fit its labels.
+        """
+        features = self.select_features(inputs)
+        levels = [
+            self.to_input_size(logits, features)
+            for logits in self.forward_levels(features)
+        ]
+        labels, weights = self.stack_truth(batch_data_samples)
+        losses = self.loss_decode
+        losses = losses if isinstance(losses, nn.ModuleList) else [losses]
+        named = {}
+        factors = self.level_weights or [1.0] * len(levels)
+        for number, (factor, logits) in enumerate(zip(factors, levels, strict=True)):
+            prefix = f'level{number}.' if number else ''
+            for loss in losses:
+                value = factor * loss(
+                    logits, labels, weight=weights, ignore_index=self.ignore_index
+                )
+                name = prefix + loss.loss_name
+                named[name] = named[name] + value if name in named else value
+        return named
+
+    def select_features(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Return the features of ``in_index``, checked.
+
+        Raises:
+            ValueError: See `forward`.
+        """
+        if len(inputs) <= max(self.in_index):
+            raise ValueError(
+                f'{type(self).__name__} wants the features {self.in_index} of the '
+                f'backbone, which gives {len(inputs)}'
+            )
+        features = [inputs[index] for index in self.in_index]
+        found = [feature.shape[1] for feature in features]
+        if found != self.in_channels:
+            raise ValueError(
+                f'{type(self).__name__}: the backbone gives {found} channels, '
+                f'in_channels is {self.in_channels}'
+            )
+        sizes = [tuple(feature.shape[2:]) for feature in features]
+        image = {
+            tuple(length * stride for length in size)
+            for size, stride in zip(sizes, self.strides)
+        }
+        if len(image) > 1:
+            divisor = max(self.strides)
+            raise ValueError(
+                f'{type(self).__name__}: features of sizes {sizes} (height, width) do '
+                f'not fit together at strides {self.strides}. Either strides are not '
+                "the backbone's, or the image's sides are not multiples of "
+                f'{divisor}: pad it by SegDataPreProcessor(size_divisor={divisor}, '
+                f'test_cfg=dict(size_divisor={divisor})), which is cropped back'
+            )
+        return features
+
+    def to_input_size(self, logits: Tensor, features: Sequence[Tensor]) -> Tensor:
+        """Return the logits at the size of the image, bilinearly upsampled."""
+        size = [length * self.strides[0] for length in features[0].shape[2:]]
+        if list(logits.shape[2:]) == size:
+            return logits
+        return resize(
+            logits, size=size, mode='bilinear', align_corners=self.align_corners
+        )
+
+    def stack_truth(self, samples: list[SegDataSample]) -> tuple[Tensor, Tensor | None]:
+        """Return labels (B, H, W) int64 and weights (B, H, W) float32, or None.
+
+        Weight maps that are smaller than the labels, which MMSeg pads at the right
+        and at the bottom, get the weight 0 there.
+
+        Raises:
+            ValueError: If a label is outside the classes, only some samples have a
+                weight map, or one is larger than its labels.
+        """
+        labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples])
+        wrong = (labels < 0) | (labels >= self.num_classes)
+        wrong &= labels != self.ignore_index
+        if wrong.any():
+            index = int(wrong.flatten(1).any(1).nonzero()[0])
+            raise ValueError(
+                f'{samples[index].metainfo.get("img_path")}: labels '
+                f'{labels[index][wrong[index]].unique().tolist()} are outside the '
+                f'classes, wanted 0 to {self.num_classes - 1} or {self.ignore_index}'
+            )
+        weighted = ['gt_weight_map' in sample for sample in samples]
+        if not any(weighted):
+            return labels, None
+        if not all(weighted):
+            index = weighted.index(False)
+            raise ValueError(
+                f'{samples[index].metainfo.get("img_path")}: has no gt_weight_map, '
+                'others of its batch have one'
+            )
+        height, width = labels.shape[1:]
+        maps = []
+        for sample in samples:
+            weight = sample.gt_weight_map.data[0].float()
+            missing = (height - weight.shape[0], width - weight.shape[1])
+            if min(missing) < 0:
+                raise ValueError(
+                    f'{sample.metainfo.get("img_path")}: gt_weight_map '
+                    f'{tuple(weight.shape)} is larger than its labels {height, width}'
+                )
+            maps.append(F.pad(weight, (0, missing[1], 0, missing[0])))
+        return labels, torch.stack(maps)
