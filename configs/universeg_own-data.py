@@ -12,7 +12,6 @@ own_data = dict(
     classes=('background', 'lesion'),
     label_values={0: 0, 255: 1},
 )
-supports = dict(split='train', pipeline=_base_.load_pipeline, **own_data)
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
@@ -20,7 +19,7 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=False),
     dataset=dict(
         type='InContextDataset',
-        datasets=[supports],
+        datasets=[dict(split='train', pipeline=_base_.load_pipeline, **own_data)],
         support_size=(1, 8),
         batch_size=4,
         pipeline=_base_.episode_pipeline,
@@ -37,6 +36,10 @@ val_dataloader = test_dataloader
 test_evaluator = [dict(type='CaseMetric')]
 val_evaluator = test_evaluator
 custom_hooks = [
-    dict(type='SupportSetHook', dataset=supports, size=8),
+    dict(
+        type='SupportSetHook',
+        dataset=dict(split='train', pipeline=_base_.support_pipeline, **own_data),
+        size=8,
+    ),
     dict(type='CaseOverlayHook'),
 ]

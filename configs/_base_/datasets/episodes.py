@@ -7,11 +7,20 @@ load_pipeline = [
     dict(type='MinMaxNormalize'),
     dict(type='Resize', scale=image_size, keep_ratio=False),
 ]
+# Testing in context, at the size of the published weights.
+test_size = (128, 128)
+support_pipeline = [
+    dict(type='LoadMedicalImage'),
+    dict(type='LoadLabelMap'),
+    dict(type='ToGrayscale'),
+    dict(type='MinMaxNormalize'),
+    dict(type='Resize', scale=test_size, keep_ratio=False),
+]
 test_pipeline = [
     dict(type='LoadMedicalImage'),
     dict(type='ToGrayscale'),
     dict(type='MinMaxNormalize'),
-    dict(type='Resize', scale=image_size, keep_ratio=False),
+    dict(type='Resize', scale=test_size, keep_ratio=False),
     # after Resize, so that scores are taken at the original size
     dict(type='LoadLabelMap'),
     dict(

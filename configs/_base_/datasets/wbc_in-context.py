@@ -1,24 +1,6 @@
-# White blood cells. Training episodes are drawn at 64x64 from the train splits of both
-# folders. Tested is Dataset 1 in context at 128x128, the size of the published weights,
-# where predictions are sharper, with supports of its train split.
+# White blood cells. Training episodes are drawn from the train splits of both folders.
+# Tested is Dataset 1 in context, with supports of its train split.
 _base_ = ['episodes.py']
-test_size = (128, 128)
-support_pipeline = [
-    dict(type='LoadMedicalImage'),
-    dict(type='LoadLabelMap'),
-    dict(type='ToGrayscale'),
-    dict(type='MinMaxNormalize'),
-    dict(type='Resize', scale=test_size, keep_ratio=False),
-]
-test_pipeline = [
-    dict(type='LoadMedicalImage'),
-    dict(type='ToGrayscale'),
-    dict(type='MinMaxNormalize'),
-    dict(type='Resize', scale=test_size, keep_ratio=False),
-    # after Resize, so that scores are taken at the original size
-    dict(type='LoadLabelMap'),
-    dict(type='PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape')),
-]
 dataset_1 = dict(type='WBCDataset', folder='Dataset 1', split='train')
 # Five masks of Dataset 2 hold a few stray values.
 dataset_2 = dict(
@@ -49,7 +31,7 @@ test_dataloader = dict(
         type='WBCDataset',
         folder='Dataset 1',
         split='test',
-        pipeline=test_pipeline,
+        pipeline=_base_.test_pipeline,
     ),
 )
 val_dataloader = test_dataloader
@@ -61,7 +43,7 @@ val_evaluator = test_evaluator
 custom_hooks = [
     dict(
         type='SupportSetHook',
-        dataset=dict(pipeline=support_pipeline, **dataset_1),
+        dataset=dict(pipeline=_base_.support_pipeline, **dataset_1),
         size=64,
     ),
     dict(type='CaseOverlayHook'),
