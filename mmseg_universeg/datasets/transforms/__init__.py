@@ -12,10 +12,12 @@ from .episode import AugmentAlike, AugmentEach
 from .formatting import PackEpisodeInputs
 from .intensity import MinMaxNormalize, ToGrayscale
 from .loading import LoadLabelMap, LoadMedicalImage
+from .mosaic import BioMedicalRandomMosaic
 
 __all__ = [
     'AugmentAlike',
     'AugmentEach',
+    'BioMedicalRandomMosaic',
     'LoadLabelMap',
     'LoadMedicalImage',
     'MinMaxNormalize',
