@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from mmengine.dataset import ConcatDataset
 from mmengine.registry import init_default_scope
 from mmseg.datasets import MultiImageMixDataset
 from mmseg.registry import DATASETS
@@ -39,7 +40,8 @@ def main() -> None:
         else:
             draw_files(Path(folder), args.number, args.size)
             files = drawn(folder)
-        datasets = {name: build(files, name, args) for name in MOSAICS}
+        files = ConcatDataset([DATASETS.build(files)])
+        datasets = {name: mix(files, name, args) for name in MOSAICS}
         speeds = {name: [] for name in MOSAICS}
         for number in range(args.rounds):
             for name, dataset in datasets.items():
@@ -51,7 +53,7 @@ def main() -> None:
     )
     medians = [statistics.median(speeds[name]) for name in MOSAICS]
     for name, median in zip(MOSAICS, medians):
-        print(f'{name:>22}: {median:.1f} images per second')
+        print(f'{name:>22}: {median:.4g} images per second')
     print(f'ratio: {medians[1] / medians[0]:.2f}')
 
 
@@ -107,8 +109,10 @@ def dsb2018() -> dict:
     )
 
 
-def build(files: dict, name: str, args: argparse.Namespace) -> MultiImageMixDataset:
-    """Build the data set of mosaics."""
+def mix(
+    files: ConcatDataset, name: str, args: argparse.Namespace
+) -> MultiImageMixDataset:
+    """Wrap a data set, so that some of its images become mosaics."""
     size = (args.size, args.size)
     pipeline = [
         dict(type=name, prob=args.prob, img_scale=size),
@@ -116,9 +120,7 @@ def build(files: dict, name: str, args: argparse.Namespace) -> MultiImageMixData
         dict(type='RandomFlip', prob=0.5),
         dict(type='PackSegInputs'),
     ]
-    return DATASETS.build(
-        dict(type='MultiImageMixDataset', dataset=files, pipeline=pipeline)
-    )
+    return MultiImageMixDataset(files, pipeline)
 
 
 def images_per_second(dataset: MultiImageMixDataset, number: int, seed: int) -> float:

@@ -33,4 +33,4 @@ def test_prints_both_speeds_and_their_ratio(
     )
     assert min(theirs, ours) > 0
     ratio = float(printed.splitlines()[-1].removeprefix('ratio: '))
-    assert ratio == pytest.approx(ours / theirs, rel=0.05, abs=0.02)
+    assert ratio == pytest.approx(ours / theirs, rel=0.01, abs=0.01)
