@@ -52,8 +52,13 @@ class CaseOverlayHook(Hook):
             )
         self.max_cases = max_cases
         self.num_supports = num_supports
+        self._training = False
         self._seen = 0
         self._chosen: set[int] = set()
+
+    def before_train(self, runner: Runner) -> None:
+        """Number the pictures by the training iteration from here on."""
+        self._training = True
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Choose the cases of a validation."""
@@ -104,7 +109,10 @@ class CaseOverlayHook(Hook):
             picture = self._draw(runner, name, inputs, index, sample)
             # The name becomes a file name.
             label = re.sub(r'[^\w.-]+', '_', f'{stage}_{position:04d}_{name}')
-            runner.visualizer.add_image(label, picture, step=runner.iter)
+            # Without training, runner.iter would build the training loop, which
+            # reads the training data and sets the visualizer to its classes.
+            step = runner.iter if self._training else 0
+            runner.visualizer.add_image(label, picture, step=step)
 
     def _draw(
         self,

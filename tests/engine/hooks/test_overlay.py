@@ -113,6 +113,34 @@ def test_episodes(make_runner, calls):
     assert kwargs['support_title'] == 'Support: 3 of 3 images'
 
 
+def test_testing_leaves_the_training_data_alone(
+    make_runner, make_files, support_cfg, test_cfg, calls
+):
+    """A test whose config also trains, on other classes and on missing files."""
+    runner = make_runner(
+        test_cfg(make_files('tested', 3)),
+        [
+            CaseOverlayHook(max_cases=3),
+            {
+                'type': 'SupportSetHook',
+                'dataset': support_cfg(make_files('pool', 3)),
+                'size': 2,
+            },
+        ],
+        batch_size=1,
+        train_dataloader={
+            'batch_size': 1,
+            'dataset': {'type': 'DSB2018Dataset', 'data_root': 'missing'},
+            'sampler': {'type': 'InfiniteSampler'},
+        },
+        train_cfg={'type': 'IterBasedTrainLoop', 'max_iters': 2},
+        optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 0.1}},
+    )
+    runner.test()
+    assert len(names(runner)) == 3
+    assert [args[3] for args, _ in calls] == [('background', 'ring', 'core')] * 3
+
+
 def test_training_with_best_checkpoint(
     make_runner, make_files, support_cfg, test_cfg, tmp_path
 ):
