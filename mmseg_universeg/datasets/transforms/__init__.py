@@ -8,6 +8,7 @@ from .augment_intensity import (
     RandomSharpness,
 )
 from .augment_labels import RandomEdgeLabels, RandomFlipLabels
+from .elastic import BioMedicalElasticDeform
 from .episode import AugmentAlike, AugmentEach
 from .formatting import PackEpisodeInputs
 from .intensity import MinMaxNormalize, ToGrayscale
@@ -16,6 +17,7 @@ from .loading import LoadLabelMap, LoadMedicalImage
 __all__ = [
     'AugmentAlike',
     'AugmentEach',
+    'BioMedicalElasticDeform',
     'LoadLabelMap',
     'LoadMedicalImage',
     'MinMaxNormalize',
