@@ -10,18 +10,21 @@ from .augment_intensity import (
 from .augment_labels import RandomEdgeLabels, RandomFlipLabels
 from .elastic import BioMedicalElasticDeform
 from .episode import AugmentAlike, AugmentEach
-from .formatting import PackEpisodeInputs
+from .formatting import PackEpisodeInputs, PackWeightedSegInputs
 from .intensity import MinMaxNormalize, ToGrayscale
 from .loading import LoadLabelMap, LoadMedicalImage
+from .weight_map import GenerateBorderWeightMap
 
 __all__ = [
     'AugmentAlike',
     'AugmentEach',
     'BioMedicalElasticDeform',
+    'GenerateBorderWeightMap',
     'LoadLabelMap',
     'LoadMedicalImage',
     'MinMaxNormalize',
     'PackEpisodeInputs',
+    'PackWeightedSegInputs',
     'RandomAffineWarp',
     'RandomBrightnessContrast',
     'RandomEdgeLabels',
