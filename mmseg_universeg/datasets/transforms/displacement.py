@@ -33,7 +33,7 @@ def grid_displacement(
     """
     vectors = np.random.normal(0, std, (grid_size, grid_size, 2)).astype(np.float32)
     rows, columns = bicubic_matrix(grid_size, height), bicubic_matrix(grid_size, width)
-    return np.einsum('ya,xb,abc->yxc', rows, columns, vectors, optimize=True)
+    return np.einsum('ya,axc->yxc', rows, np.einsum('xb,abc->axc', columns, vectors))
 
 
 def dense_displacement(
