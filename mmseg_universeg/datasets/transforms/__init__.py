@@ -8,20 +8,25 @@ from .augment_intensity import (
     RandomSharpness,
 )
 from .augment_labels import RandomEdgeLabels, RandomFlipLabels
+from .elastic import BioMedicalElasticDeform
 from .episode import AugmentAlike, AugmentEach
-from .formatting import PackEpisodeInputs
+from .formatting import PackEpisodeInputs, PackWeightedSegInputs
 from .intensity import MinMaxNormalize, ToGrayscale
 from .loading import LoadLabelMap, LoadMedicalImage
 from .mosaic import BioMedicalRandomMosaic
+from .weight_map import GenerateBorderWeightMap
 
 __all__ = [
     'AugmentAlike',
     'AugmentEach',
+    'BioMedicalElasticDeform',
     'BioMedicalRandomMosaic',
+    'GenerateBorderWeightMap',
     'LoadLabelMap',
     'LoadMedicalImage',
     'MinMaxNormalize',
     'PackEpisodeInputs',
+    'PackWeightedSegInputs',
     'RandomAffineWarp',
     'RandomBrightnessContrast',
     'RandomEdgeLabels',

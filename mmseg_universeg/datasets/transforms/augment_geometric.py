@@ -7,6 +7,7 @@ import numpy as np
 from mmseg.registry import TRANSFORMS
 
 from .augment_base import RandomAugmentation, checked_range
+from .displacement import dense_displacement
 
 BORDERS = {'constant': cv2.BORDER_CONSTANT, 'reflect': cv2.BORDER_REFLECT_101}
 
@@ -101,10 +102,7 @@ class RandomAffineWarp(WarpAugmentation):
 class RandomElastic(WarpAugmentation):
     """Deform by a smooth random field, as in Simard et al. (2003).
 
-    Each pixel's displacement is drawn from U(-1, 1) for either axis, smoothed
-    with a Gaussian of ``sigma`` pixels and multiplied by ``alpha``. Both are in
-    pixels: the displacement's standard deviation is about
-    0.163 * ``alpha`` / ``sigma`` pixels. Libraries that measure in half sizes
+    See :func:`dense_displacement`. Libraries that measure in half sizes
     of the image, as kornia does, have alphas smaller by half the size: their
     1 to 2.5 is 64 to 160 at 128x128.
 
@@ -131,10 +129,7 @@ class RandomElastic(WarpAugmentation):
     def draw(self, height: int, width: int) -> Callable[..., np.ndarray]:
         """Draw alpha, sigma and the field."""
         alpha, sigma = np.random.uniform(*self.alpha), np.random.uniform(*self.sigma)
-        noise = np.random.uniform(-alpha, alpha, (height, width, 2))
-        # Beyond three standard deviations the kernel is nothing but time.
-        side = 2 * int(np.ceil(3 * sigma)) + 1
-        field = cv2.GaussianBlur(noise.astype(np.float32), (side, side), sigma)
+        field = dense_displacement(height, width, alpha, sigma)
         field[..., 0] += np.arange(width, dtype=np.float32)
         field[..., 1] += np.arange(height, dtype=np.float32)[:, None]
 

@@ -1,4 +1,4 @@
-"""From episodes to what the data preprocessor stacks."""
+"""From samples and episodes to what the data preprocessor stacks."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,11 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import PixelData
+from mmseg.datasets.transforms import PackSegInputs
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
+
+from .loading import IGNORED
 
 
 @TRANSFORMS.register_module()
@@ -94,3 +97,59 @@ def _check_image(image: dict, shape: tuple[int, ...]) -> None:
             f'{image.get("img_path")}: image {img.shape} and mask {mask.shape} must '
             f"have the size of the query's image, {shape}"
         )
+
+
+@TRANSFORMS.register_module()
+class PackWeightedSegInputs(PackSegInputs):
+    """Pack as MMSeg's ``PackSegInputs`` does, and the weights of the pixels too.
+
+    Required keys, beyond those of ``PackSegInputs``: ``gt_seg_map`` (H, W) and
+    ``gt_weight_map`` (H, W) floating, from `GenerateBorderWeightMap`. The data sample
+    gets ``gt_weight_map``, a ``PixelData`` (1, H, W) float32, which `SkipDecodeHead`
+    gives to its losses. Pixels labelled 255 weigh 0, whatever the maps were filled
+    with there. For training; testing needs no weights, so ``PackSegInputs``.
+
+    Args:
+        meta_keys: As in ``PackSegInputs``.
+
+    Raises:
+        KeyError: If a required key is missing.
+        ValueError: If the weights are not floating or not of the size of the labels,
+            or a transform after `GenerateBorderWeightMap` spoilt them: MMCV's ``Pad``
+            or ``RandomFlip(swap_seg_labels=...)``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Pack ``results``."""
+        path = results.get('img_path')
+        for key in ('gt_seg_map', 'gt_weight_map'):
+            if key not in results:
+                raise KeyError(
+                    f'{path}: PackWeightedSegInputs needs {key!r}, found '
+                    f'{list(results)}; GenerateBorderWeightMap makes weights, and '
+                    'PackSegInputs packs samples without'
+                )
+        labels, weights = results['gt_seg_map'], results['gt_weight_map']
+        if 'pad_fixed_size' in results:
+            raise ValueError(
+                f"{path}: MMCV's Pad came after GenerateBorderWeightMap; it pads "
+                'gt_seg_map but not gt_weight_map; have '
+                'SegDataPreProcessor(size=...) pad instead'
+            )
+        if results.get('swap_seg_labels'):
+            raise ValueError(
+                f'{path}: RandomFlip(swap_seg_labels={results["swap_seg_labels"]}) '
+                'came after GenerateBorderWeightMap and swapped weights too; put it '
+                'before'
+            )
+        if weights.shape != labels.shape or weights.dtype.kind != 'f':
+            raise ValueError(
+                f'{path}: gt_weight_map must be floating of the size of gt_seg_map, '
+                f'{labels.shape}, found {weights.dtype} {weights.shape}'
+            )
+        packed = super().transform(results)
+        weights = np.where(labels == IGNORED, 0, weights).astype(np.float32)
+        packed['data_samples'].set_data(
+            dict(gt_weight_map=PixelData(data=torch.from_numpy(weights[None])))
+        )
+        return packed

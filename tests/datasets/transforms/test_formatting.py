@@ -1,11 +1,16 @@
-"""Packing of episodes."""
+"""Packing of episodes and of weighted samples."""
 
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import PixelData
+from mmseg.datasets.transforms import PackSegInputs
 from mmseg.structures import SegDataSample
 
-from mmseg_universeg.datasets.transforms import PackEpisodeInputs
+from mmseg_universeg.datasets.transforms import (
+    PackEpisodeInputs,
+    PackWeightedSegInputs,
+)
 
 
 @pytest.fixture
@@ -91,3 +96,53 @@ def test_refuses_other_images(episode, key, array, message):
 def test_refuses_a_missing_meta_key(episode):
     with pytest.raises(KeyError, match='case_id'):
         PackEpisodeInputs(meta_keys=('task', 'case_id'))(episode)
+
+
+@pytest.fixture
+def weighted():
+    rng = np.random.default_rng(0)
+    return dict(
+        img=rng.integers(0, 256, (6, 8, 3), np.uint8),
+        gt_seg_map=np.uint8(rng.integers(0, 2, (6, 8))),
+        gt_weight_map=rng.random((6, 8), np.float32),
+        seg_fields=['gt_seg_map', 'gt_weight_map'],
+        img_path='a.png',
+        ori_shape=(6, 8),
+    )
+
+
+def test_weighted_packs_what_mmseg_packs_and_the_weights(weighted):
+    weighted['gt_seg_map'][2, 3] = 255
+    expected = PackSegInputs()(dict(weighted))
+    weights = weighted['gt_weight_map'].copy()
+    packed = PackWeightedSegInputs()(weighted)
+    torch.testing.assert_close(packed['inputs'], expected['inputs'])
+    sample = packed['data_samples']
+    assert sample.metainfo == expected['data_samples'].metainfo
+    torch.testing.assert_close(
+        sample.gt_sem_seg.data, expected['data_samples'].gt_sem_seg.data
+    )
+    assert isinstance(sample.gt_weight_map, PixelData)
+    assert sample.gt_weight_map.data.dtype == torch.float32
+    weights[2, 3] = 0
+    np.testing.assert_array_equal(sample.gt_weight_map.data, weights[None])
+    assert weighted['gt_weight_map'][2, 3] != 0
+
+
+@pytest.mark.parametrize('key', ['gt_seg_map', 'gt_weight_map'])
+def test_weighted_refuses_a_missing_map(weighted, key):
+    del weighted[key]
+    with pytest.raises(KeyError, match=rf"a\.png: .* needs '{key}'"):
+        PackWeightedSegInputs()(weighted)
+
+
+@pytest.mark.parametrize(
+    ('weights', 'message'),
+    [
+        (np.zeros((6, 7), np.float32), r'found float32 \(6, 7\)'),
+        (np.zeros((6, 8), np.uint8), r'found uint8 \(6, 8\)'),
+    ],
+)
+def test_weighted_refuses_maps_that_do_not_fit(weighted, weights, message):
+    with pytest.raises(ValueError, match=rf'a\.png: .*\(6, 8\), {message}'):
+        PackWeightedSegInputs()({**weighted, 'gt_weight_map': weights})
