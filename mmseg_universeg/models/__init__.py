@@ -1,7 +1,9 @@
 from .data_preprocessors import EpisodeDataPreprocessor
 from .losses import (
     HybridDiceCELoss,
+    MulticlassFocalLoss,
     SoftDiceLoss,
+    SoftIoULoss,
 )
 from .segmentors import InContextSegmentor, MeanSupportMask, UniverSeg
 
@@ -10,6 +12,8 @@ __all__ = [
     'HybridDiceCELoss',
     'InContextSegmentor',
     'MeanSupportMask',
+    'MulticlassFocalLoss',
     'SoftDiceLoss',
+    'SoftIoULoss',
     'UniverSeg',
 ]
