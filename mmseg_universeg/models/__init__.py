@@ -1,6 +1,7 @@
 from .data_preprocessors import EpisodeDataPreprocessor
 from .losses import (
     HybridDiceCELoss,
+    MSSSIMLoss,
     MulticlassFocalLoss,
     SoftDiceLoss,
     SoftIoULoss,
@@ -11,6 +12,7 @@ __all__ = [
     'EpisodeDataPreprocessor',
     'HybridDiceCELoss',
     'InContextSegmentor',
+    'MSSSIMLoss',
     'MeanSupportMask',
     'MulticlassFocalLoss',
     'SoftDiceLoss',
