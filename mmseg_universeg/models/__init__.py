@@ -1,11 +1,21 @@
 from .data_preprocessors import EpisodeDataPreprocessor
-from .losses import SoftDiceLoss
+from .losses import (
+    HybridDiceCELoss,
+    MSSSIMLoss,
+    MulticlassFocalLoss,
+    SoftDiceLoss,
+    SoftIoULoss,
+)
 from .segmentors import InContextSegmentor, MeanSupportMask, UniverSeg
 
 __all__ = [
     'EpisodeDataPreprocessor',
+    'HybridDiceCELoss',
     'InContextSegmentor',
+    'MSSSIMLoss',
     'MeanSupportMask',
+    'MulticlassFocalLoss',
     'SoftDiceLoss',
+    'SoftIoULoss',
     'UniverSeg',
 ]
