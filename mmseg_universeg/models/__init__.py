@@ -1,4 +1,6 @@
+from .backbones import UNetEncoder
 from .data_preprocessors import EpisodeDataPreprocessor
+from .decode_heads import UNetHead, UNetPlusPlusHead
 from .losses import SoftDiceLoss
 from .segmentors import InContextSegmentor, MeanSupportMask, UniverSeg
 
@@ -7,5 +9,8 @@ __all__ = [
     'InContextSegmentor',
     'MeanSupportMask',
     'SoftDiceLoss',
+    'UNetEncoder',
+    'UNetHead',
+    'UNetPlusPlusHead',
     'UniverSeg',
 ]
