@@ -1,4 +1,6 @@
+from .backbones import UNetEncoder
 from .data_preprocessors import EpisodeDataPreprocessor
+from .decode_heads import SkipDecodeHead, UNetHead, UNetPlusPlusHead
 from .losses import (
     HybridDiceCELoss,
     MSSSIMLoss,
@@ -15,7 +17,11 @@ __all__ = [
     'MSSSIMLoss',
     'MeanSupportMask',
     'MulticlassFocalLoss',
+    'SkipDecodeHead',
     'SoftDiceLoss',
     'SoftIoULoss',
+    'UNetEncoder',
+    'UNetHead',
+    'UNetPlusPlusHead',
     'UniverSeg',
 ]

@@ -119,36 +119,47 @@ def load_weights(path_or_url: str | Path) -> dict[str, Tensor]:
 def check_fit(
     module: nn.Module, state_dict: Mapping[str, Tensor], prefix: str = '', *_: object
 ) -> None:
-    """Refuse a state dict with other parameters than a module has.
+    """Refuse a state dict with other parameters or buffers than a module has.
 
     MMEngine loads what fits and logs a warning for the rest. Registered with
-    `register_load_state_dict_pre_hook`, this makes it an error.
+    `register_load_state_dict_pre_hook`, this makes it an error for every child of the
+    module that has parameters; other children's buffers (a support set, a loss's
+    constants) may differ. `num_batches_tracked` may be missing, as in old files. A
+    state dict with nothing under `prefix` is one of other modules, and passes.
 
     Raises:
-        ValueError: naming the first parameter that is missing, not known or of
-            another shape, with the shape found and the shape wanted.
+        ValueError: naming the first parameter or buffer that is missing, not known or
+            of another shape, with the shape found and the shape wanted.
     """
-    wanted = dict(module.named_parameters())
-    owners = {name.split('.')[0] for name in wanted}
+    owners = {name.split('.')[0] for name, _ in module.named_parameters()}
+    wanted = {
+        name: tensor
+        for name, tensor in module.state_dict().items()
+        if name.split('.')[0] in owners
+    }
     found = {
         key.removeprefix(prefix): value
         for key, value in state_dict.items()
         if key.startswith(prefix)
     }
-    for name, parameter in wanted.items():
+    if prefix and not found:
+        return
+    for name, tensor in wanted.items():
         if name not in found:
+            if name.endswith('num_batches_tracked'):
+                continue
             raise ValueError(
-                f'the checkpoint does not fit: it has no {name!r}, wanted of shape '
-                f'{tuple(parameter.shape)}; it has {sorted(found)[:3]} ...'
+                f'the checkpoint does not fit: it has no {prefix + name!r}, wanted of '
+                f'shape {tuple(tensor.shape)}; it has {sorted(found)[:3]} ...'
             )
-        if found[name].shape != parameter.shape:
+        if found[name].shape != tensor.shape:
             raise ValueError(
-                f'the checkpoint does not fit: {name!r} is '
-                f'{tuple(found[name].shape)}, wanted {tuple(parameter.shape)}'
+                f'the checkpoint does not fit: {prefix + name!r} is '
+                f'{tuple(found[name].shape)}, wanted {tuple(tensor.shape)}'
             )
     for name in found:
         if name.split('.')[0] in owners and name not in wanted:
             raise ValueError(
-                f'the checkpoint does not fit: it has {name!r} of shape '
+                f'the checkpoint does not fit: it has {prefix + name!r} of shape '
                 f'{tuple(found[name].shape)}, which this model has not'
             )

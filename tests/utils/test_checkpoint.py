@@ -4,10 +4,11 @@ import pickle
 
 import pytest
 import torch
-from mmengine.runner import load_checkpoint
+from mmengine.runner import load_checkpoint, load_state_dict
 
 from mmseg_universeg.models import UniverSeg
 from mmseg_universeg.utils.checkpoint import (
+    check_fit,
     load_weights,
     read_checkpoint,
     refuse_code,
@@ -114,6 +115,58 @@ def test_weights_that_are_not_known_are_an_error(saved):
     state = {**model.state_dict(), 'enc_blocks.7.bias': torch.zeros(2)}
     with pytest.raises(ValueError, match=r"it has 'enc_blocks.7.bias' of shape \(2,\)"):
         model.load_state_dict(state, strict=False)
+
+
+@pytest.fixture
+def normalised():
+    """A layer with batch normalisation within a network, and its state."""
+
+    class Layer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 2, 3)
+            self.norm = torch.nn.BatchNorm2d(2)
+            self.constants = torch.nn.Module()
+            self.constants.register_buffer('scale', torch.zeros(3))
+            self.register_load_state_dict_pre_hook(check_fit)
+
+    network = torch.nn.ModuleDict(dict(own=Layer(), other=torch.nn.Linear(2, 2)))
+    return network, network.state_dict()
+
+
+def test_buffers_of_another_network_are_an_error(normalised):
+    network, state = normalised
+    load_state_dict(network, state)
+    changed = {**state, 'own.norm.running_mean': torch.zeros(3)}
+    message = r"'own.norm.running_mean' is \(3,\), wanted \(2,\)"
+    with pytest.raises(ValueError, match=message):
+        load_state_dict(network, changed)
+    missing = {key: value for key, value in state.items() if 'running_var' not in key}
+    with pytest.raises(ValueError, match=r"it has no 'own.norm.running_var', wanted"):
+        load_state_dict(network, missing)
+    unknown = {**state, 'own.norm.running_max': torch.zeros(2)}
+    with pytest.raises(ValueError, match=r"it has 'own.norm.running_max' of shape"):
+        load_state_dict(network, unknown)
+
+
+def test_old_files_do_not_count_batches(normalised):
+    network, state = normalised
+    old = {key: value for key, value in state.items() if 'batches' not in key}
+    assert len(old) == len(state) - 1
+    load_state_dict(network, old)
+
+
+def test_what_others_have_does_not_disturb(normalised):
+    network, state = normalised
+    others = {
+        'other.weight': torch.zeros(5),
+        'own.constants.scale': torch.zeros(4),
+        'own.decoder.weight': torch.zeros(6),
+        'owner.weight': torch.zeros(7),
+    }
+    load_state_dict(network, {**state, **others})
+    load_state_dict(network, {'other.weight': torch.ones(2, 2)})
+    assert (network['other'].weight == 1).all()
 
 
 def test_missing_and_truncated_files(saved, tmp_path):

@@ -1,3 +1,5 @@
 from .skip_decode_head import SkipDecodeHead
+from .unet_head import UNetHead
+from .unet_plus_plus_head import UNetPlusPlusHead
 
-__all__ = ['SkipDecodeHead']
+__all__ = ['SkipDecodeHead', 'UNetHead', 'UNetPlusPlusHead']

@@ -1,6 +1,7 @@
 """What the decoders of the U-Net family have in common."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -8,6 +9,8 @@ from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ...utils.checkpoint import check_fit
 
 
 class SkipDecodeHead(BaseDecodeHead):
@@ -19,11 +22,13 @@ class SkipDecodeHead(BaseDecodeHead):
     the data samples carry them (``gt_weight_map``, see ``PackWeightedSegInputs``), are
     given to the losses.
 
+    A state dict that does not fit is an error when it is loaded, not a warning.
+
     Args:
         in_channels: Channels of the backbone's features, finest first.
         channels: Channels of the map that ``conv_seg`` classifies.
         strides: Pixels of the input per pixel of each feature. By default those of
-            `UNetEncoder`: 1, 2, 4, ...
+            `UNetEncoder`: 1, 2, 4, ... Neighbours may be equal.
         level_weights: Factors of the levels' losses; by default 1 for each.
         threshold: Probability above which a pixel is foreground, for
             ``out_channels=1``.
@@ -31,11 +36,12 @@ class SkipDecodeHead(BaseDecodeHead):
         in_index: Which of the backbone's features to take; by default the first ones.
         init_cfg: As MMEngine has it; by default He's normal distribution.
         **kwargs: As in MMSeg's ``BaseDecodeHead``: ``num_classes``, ``out_channels``,
-            ``loss_decode``, ``norm_cfg``, ``act_cfg``, ``ignore_index``, ...
+            ``loss_decode``, ``norm_cfg``, ``act_cfg``, ``ignore_index`` and
+            ``align_corners``.
 
     Raises:
-        ValueError: If ``in_channels`` and ``strides`` differ in number, or strides
-            decrease.
+        ValueError: If ``in_channels`` and ``strides`` differ in number, a stride is not
+            a multiple of the one before, or ``conv_cfg`` or ``sampler`` is given.
     """
 
     def __init__(
@@ -51,6 +57,11 @@ class SkipDecodeHead(BaseDecodeHead):
         init_cfg: dict | None = None,
         **kwargs,
     ) -> None:
+        for name in ('conv_cfg', 'sampler'):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f'{type(self).__name__} has no use for {name}, found {kwargs[name]}'
+                )
         number = len(in_channels)
         super().__init__(
             list(in_channels),
@@ -60,16 +71,52 @@ class SkipDecodeHead(BaseDecodeHead):
             threshold=threshold,
             dropout_ratio=dropout_ratio,
             init_cfg=init_cfg
-            or dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d']),
+            or dict(type='Kaiming', mode='fan_in', layer=['Conv2d', 'ConvTranspose2d']),
             **kwargs,
         )
         self.strides = tuple(strides or (2**level for level in range(number)))
-        if len(self.strides) != number or list(self.strides) != sorted(self.strides):
+        if len(self.strides) != number or any(
+            coarse % fine for fine, coarse in pairwise(self.strides)
+        ):
             raise ValueError(
-                f'strides must be {number} numbers that do not decrease, one for each '
-                f'of in_channels {list(in_channels)}; found {strides}'
+                f'strides must be {number} numbers, each a multiple of the one before, '
+                f'one for each of in_channels {list(in_channels)}; found {strides}'
             )
         self.level_weights = level_weights
+        self.register_load_state_dict_pre_hook(type(self).check_state_dict)
+
+    def check_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *_: object
+    ) -> None:
+        """Refuse what does not fit; called before a state dict is loaded.
+
+        Raises:
+            ValueError: See `check_fit`.
+        """
+        check_fit(self, state_dict, prefix)
+
+    @staticmethod
+    def choose_widths(
+        in_channels: Sequence[int], widths: Sequence[int] | None
+    ) -> tuple[int, ...]:
+        """Return the channels of the decoder's rows, by default the backbone's.
+
+        Args:
+            in_channels: Channels of the backbone's features, finest first.
+            widths: Channels of all rows but the coarsest, or ``None``.
+
+        Raises:
+            ValueError: If there are fewer than two features, or as many widths as
+                features.
+        """
+        rows = len(in_channels) - 1
+        chosen = tuple(in_channels[:-1] if widths is None else widths)
+        if rows < 1 or len(chosen) != rows:
+            raise ValueError(
+                'wanted two or more in_channels, and widths for all of them but the '
+                f'last; found in_channels {tuple(in_channels)} and widths {widths}'
+            )
+        return chosen
 
     def forward_levels(self, features: list[Tensor]) -> list[Tensor]:
         """Return the logits of every supervised level, the main one first.
@@ -104,8 +151,9 @@ class SkipDecodeHead(BaseDecodeHead):
         """Return the losses of all levels by name.
 
         Raises:
-            ValueError: If the features do not have ``in_channels`` and ``strides``, a
-                label is outside the classes or a weight map does not fit its labels.
+            ValueError: If the features do not have ``in_channels`` and ``strides``,
+                labels are of another size than the image or outside the classes, or a
+                weight map does not fit its labels.
         """
         features = self.select_features(inputs)
         levels = [
@@ -113,11 +161,17 @@ class SkipDecodeHead(BaseDecodeHead):
             for logits in self.forward_levels(features)
         ]
         labels, weights = self.stack_truth(batch_data_samples)
+        self.check_size(levels[0], labels.shape[1:], "labels, wanted as the image's,")
         losses = self.loss_decode
         losses = losses if isinstance(losses, nn.ModuleList) else [losses]
         named = {}
         factors = self.level_weights or [1.0] * len(levels)
-        for number, (factor, logits) in enumerate(zip(factors, levels, strict=True)):
+        if len(factors) != len(levels):
+            raise ValueError(
+                f'level_weights must be {len(levels)} numbers, one for each supervised '
+                f'level of {type(self).__name__}; found {factors}'
+            )
+        for number, (factor, logits) in enumerate(zip(factors, levels)):
             prefix = f'level{number}.' if number else ''
             for loss in losses:
                 value = factor * loss(
@@ -151,15 +205,47 @@ class SkipDecodeHead(BaseDecodeHead):
             for size, stride in zip(sizes, self.strides)
         }
         if len(image) > 1:
-            divisor = max(self.strides)
             raise ValueError(
                 f'{type(self).__name__}: features of sizes {sizes} (height, width) do '
-                f'not fit together at strides {self.strides}. Either strides are not '
-                "the backbone's, or the image's sides are not multiples of "
-                f'{divisor}: pad it by SegDataPreProcessor(size_divisor={divisor}, '
-                f'test_cfg=dict(size_divisor={divisor})), which is cropped back'
+                f'not fit together at strides {self.strides}. {self.size_advice}'
             )
         return features
+
+    @property
+    def size_advice(self) -> str:
+        """What may be wrong when sizes do not fit, and how to mend it."""
+        divisor = self.strides[-1]
+        return (
+            "Either strides are not the backbone's, or the image's sides are not "
+            f'multiples of {divisor}: pad it by SegDataPreProcessor(size_divisor='
+            f'{divisor}, test_cfg=dict(size_divisor={divisor})), the prediction is '
+            'cropped back'
+        )
+
+    def check_size(self, logits: Tensor, wanted: Sequence[int], what: str) -> None:
+        """Refuse logits of another size than the image: some backbones round it up.
+
+        Raises:
+            ValueError: With both sizes.
+        """
+        if list(logits.shape[2:]) != list(wanted):
+            raise ValueError(
+                f'{type(self).__name__}: the backbone gives features of an image of '
+                f'size {tuple(logits.shape[2:])} (height, width), {what} are of size '
+                f'{tuple(wanted)}. {self.size_advice}'
+            )
+
+    def predict_by_feat(
+        self, seg_logits: Tensor, batch_img_metas: list[dict]
+    ) -> Tensor:
+        """Return the logits as they are, where MMSeg would stretch them to fit.
+
+        Raises:
+            ValueError: If they are not of the size of the image, padding included.
+        """
+        fitted = super().predict_by_feat(seg_logits, batch_img_metas)
+        self.check_size(seg_logits, fitted.shape[2:], 'the images')
+        return fitted
 
     def to_input_size(self, logits: Tensor, features: Sequence[Tensor]) -> Tensor:
         """Return the logits at the size of the image, bilinearly upsampled."""
