@@ -1,4 +1,5 @@
 from .data_preprocessors import EpisodeDataPreprocessor
+from .decode_heads import UNet3PlusHead
 from .losses import (
     HybridDiceCELoss,
     MSSSIMLoss,
@@ -17,5 +18,6 @@ __all__ = [
     'MulticlassFocalLoss',
     'SoftDiceLoss',
     'SoftIoULoss',
+    'UNet3PlusHead',
     'UniverSeg',
 ]
