@@ -1,6 +1,11 @@
 from .backbones import UNetEncoder
 from .data_preprocessors import EpisodeDataPreprocessor
-from .decode_heads import SkipDecodeHead, UNetHead, UNetPlusPlusHead
+from .decode_heads import (
+    SkipDecodeHead,
+    UNet3PlusHead,
+    UNetHead,
+    UNetPlusPlusHead,
+)
 from .losses import (
     HybridDiceCELoss,
     MSSSIMLoss,
@@ -20,6 +25,7 @@ __all__ = [
     'SkipDecodeHead',
     'SoftDiceLoss',
     'SoftIoULoss',
+    'UNet3PlusHead',
     'UNetEncoder',
     'UNetHead',
     'UNetPlusPlusHead',

@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 
-PLAIN = Path(__file__).parents[2] / 'tools/benchmarks/plain_universeg.py'
+BENCHMARKS = Path(__file__).parents[2] / 'tools/benchmarks'
 
 
 @pytest.fixture(scope='session')
 def plain_universeg() -> Callable[..., torch.Tensor]:
     """The network written down plainly, from the benchmark."""
-    return runpy.run_path(str(PLAIN))['plain_universeg']
+    return runpy.run_path(str(BENCHMARKS / 'plain_universeg.py'))['plain_universeg']
+
+
+@pytest.fixture(scope='session')
+def plain_unet3plus() -> Callable[..., list[torch.Tensor]]:
+    """The decoder written down plainly, from the benchmark."""
+    return runpy.run_path(str(BENCHMARKS / 'plain_unet3plus.py'))['plain_unet3plus']
 
 
 @pytest.fixture(autouse=True)
