@@ -51,13 +51,13 @@ class UNetEncoder(BaseModule):
         super().__init__(
             init_cfg or dict(type='Kaiming', mode='fan_in', layer='Conv2d')
         )
-        self.depth = len(widths)
-        if prune is not None and not 0 <= prune < self.depth:
+        if prune is not None and not 0 <= prune < len(widths):
             raise ValueError(
-                f'prune must be from 0 to {self.depth - 1}, the numbers of the levels '
-                f'{tuple(widths)}; found {prune}'
+                f'prune must be the number of a level, from 0 to {len(widths) - 1} for '
+                f'widths {tuple(widths)}; found {prune}'
             )
-        kept = list(widths)[: None if prune is None else prune + 1]
+        self.widths = tuple(widths)
+        kept = self.widths if prune is None else self.widths[: prune + 1]
         self.levels = nn.ModuleList(
             DoubleConv(
                 above,
@@ -104,7 +104,7 @@ class UNetEncoder(BaseModule):
         Raises:
             ValueError: See `check_fit`.
         """
-        pruned = range(len(self.levels), self.depth)
+        pruned = range(len(self.levels), len(self.widths))
         unneeded = tuple(f'{prefix}levels.{level}.' for level in pruned)
         for key in [key for key in state_dict if key.startswith(unneeded)]:
             del state_dict[key]

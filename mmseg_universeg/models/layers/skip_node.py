@@ -20,15 +20,15 @@ class SkipNode(nn.Module):
         skips: Channels of the maps of the row, all together.
         channels: Channels of the upsampled map and of the output.
         factor: Pixels of the row per pixel below, in height and in width.
-        **conv_cfg: What `DoubleConv` takes by keyword.
+        **kwargs: What `DoubleConv` takes by keyword.
     """
 
     def __init__(
-        self, below: int, skips: int, channels: int, *, factor: int, **conv_cfg
+        self, below: int, skips: int, channels: int, *, factor: int, **kwargs
     ) -> None:
         super().__init__()
         self.up = nn.ConvTranspose2d(below, channels, factor, stride=factor)
-        self.conv = DoubleConv(channels + skips, channels, **conv_cfg)
+        self.conv = DoubleConv(channels + skips, channels, **kwargs)
 
     def forward(self, below: Tensor, skips: Sequence[Tensor]) -> Tensor:
         """Return a map (B, ``channels``, H, W).

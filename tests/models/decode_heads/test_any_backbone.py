@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
@@ -53,14 +53,14 @@ def test_logits_losses_and_gradients(make_segmentor, make_samples, backbone, hea
             act_cfg=dict(type='LeakyReLU'),  # no dead units at so few channels
         ),
     )
-    images = torch.randn(2, 3, 64, 96)
+    images = torch.randn(2, 3, 64, 32)
     logits = model(images)
-    assert logits.shape == (2, 4, 64, 96)
+    assert logits.shape == (2, 4, 64, 32)
     assert logits.isfinite().all()
     assert logits.std() > 0
     # Up to the two images' own values, one image alone gives the same.
     torch.testing.assert_close(model(images[1:]), logits[1:], rtol=1e-3, atol=1e-4)
-    losses = model.loss(images, make_samples(torch.randint(0, 4, (2, 64, 96))))
+    losses = model.loss(images, make_samples(torch.randint(0, 4, (2, 64, 32))))
     assert all(name.startswith('decode.') for name in losses)
     sum(losses.values()).backward()
     unreached = [n for n, p in model.decode_head.named_parameters() if p.grad is None]
@@ -93,7 +93,8 @@ def predict(model, make_samples, image):
     return result.seg_logits.data[0], result.pred_sem_seg.data[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
+@example(height=1, width=1)
 @given(height=st.integers(1, 40), width=st.integers(1, 40))
 def test_every_size_is_padded_and_cropped_back(small, make_samples, height, width):
     image = torch.randn(1, height, width)
@@ -107,7 +108,8 @@ def test_every_size_is_padded_and_cropped_back(small, make_samples, height, widt
     assert torch.equal(mask, (found > 0.5).float())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
+@example(height=1, width=1)
 @given(height=st.integers(1, 20), width=st.integers(1, 20))
 def test_training_takes_every_size(small, make_samples, height, width):
     images = [torch.randn(1, height, width), torch.randn(1, 8, 4)]
@@ -127,7 +129,7 @@ def test_training_takes_every_size(small, make_samples, height, width):
 
 
 @pytest.mark.parametrize('name', ['unet', 'resnet34', 'efficientnet-b0'])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_sizes_that_do_not_divide_are_refused_without_padding(
     networks, make_samples, name, data
