@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
+from mmseg.registry import MODELS
 
 import mmseg_universeg
 
@@ -30,24 +31,29 @@ BACKBONES = {
     ),
 }
 BCE = dict(type='CrossEntropyLoss', use_sigmoid=True)
-HEADS = {
-    'unet': dict(type='UNetHead'),
-    'unetpp': dict(type='UNetPlusPlusHead'),
-    'unetpp_pruned': dict(type='UNetPlusPlusHead', prune=1),
-}
 
 
-@pytest.mark.parametrize('head', HEADS)
+def make_head(name, features):
+    """A decoder of few channels for the features of a backbone."""
+    widths = (4,) * (len(features['in_channels']) - 1)
+    return {
+        'unet': dict(type='UNetHead', widths=widths, **features),
+        'unetpp': dict(type='UNetPlusPlusHead', widths=widths, **features),
+        'unetpp_pruned': dict(
+            type='UNetPlusPlusHead', widths=widths, prune=1, **features
+        ),
+        'unet3plus': dict(type='UNet3PlusHead', branch_channels=2, **features),
+    }[name]
+
+
+@pytest.mark.parametrize('head', ['unet', 'unetpp', 'unetpp_pruned', 'unet3plus'])
 @pytest.mark.parametrize('backbone', BACKBONES)
 def test_logits_losses_and_gradients(make_segmentor, make_samples, backbone, head):
     backbone, features = BACKBONES[backbone]
-    widths = (4,) * (len(features['in_channels']) - 1)
     model = make_segmentor(
         backbone,
         dict(
-            **HEADS[head],
-            **features,
-            widths=widths,
+            **make_head(head, features),
             num_classes=4,
             norm_cfg=BN,
             act_cfg=dict(type='LeakyReLU'),  # no dead units at so few channels
@@ -69,14 +75,13 @@ def test_logits_losses_and_gradients(make_segmentor, make_samples, backbone, hea
     assert first.grad.abs().max() > 0
 
 
-@pytest.fixture(scope='module', params=['unet', 'unetpp'])
+@pytest.fixture(scope='module', params=['unet', 'unetpp', 'unet3plus'])
 def small(request, make_segmentor):
     """A small network that pads."""
     return make_segmentor(
         dict(type='UNetEncoder', in_channels=1, widths=(2, 3, 4), norm_cfg=BN),
         dict(
-            **HEADS[request.param],
-            in_channels=(2, 3, 4),
+            **make_head(request.param, dict(in_channels=(2, 3, 4))),
             num_classes=2,
             out_channels=1,
             loss_decode=BCE,
@@ -158,10 +163,9 @@ def networks(make_segmentor):
     def get(name):
         if name not in made:
             backbone, features = BACKBONES[name]
-            head = dict(type='UNetHead', **features, num_classes=2, out_channels=1)
-            widths = (4,) * (len(features['in_channels']) - 1)
+            head = dict(num_classes=2, out_channels=1, loss_decode=BCE)
             model = make_segmentor(
-                backbone, dict(**head, widths=widths, loss_decode=BCE)
+                backbone, dict(**make_head('unet', features), **head)
             )
             made[name] = model, 8 if name == 'unet' else 32
         return made[name]
@@ -169,16 +173,21 @@ def networks(make_segmentor):
     return get
 
 
-@pytest.mark.parametrize('name', ['unet', 'unetpp'])
+@pytest.mark.parametrize('name', ['unet', 'unetpp', 'unet3plus'])
 def test_model_configs(name, make_samples):
-    from mmseg.registry import MODELS
-
     cfg = Config.fromfile(mmseg_universeg.config_path(f'_base_/models/{name}.py'))
-    assert cfg.model.decode_head.loss_decode.type == 'HybridDiceCELoss'
-    cfg.model.decode_head.loss_decode = BCE
     model = MODELS.build(cfg.model)
     model.init_weights()
+    image = torch.randn(3, 17, 30)
+    # A batch in which no pixel counts costs nothing.
+    samples = make_samples(torch.full((1, 17, 30), 255))
+    data = dict(inputs=[image], data_samples=samples)
+    losses = model.loss(**model.data_preprocessor(data, training=True))
+    assert all(loss == 0 for loss in losses.values())
+    sum(losses.values()).backward()
+    gradients = [p.grad for p in model.parameters()]
+    assert not any(gradient.any() for gradient in gradients)
     model.eval()
-    probability, mask = predict(model, make_samples, torch.randn(3, 17, 30))
+    probability, mask = predict(model, make_samples, image)
     assert probability.shape == mask.shape == (17, 30)
     assert 0 < probability.min() < probability.max() < 1
