@@ -38,7 +38,8 @@ class UNet3PlusHead(SkipDecodeHead):
         cgm_loss_weight: Factor of ``loss_cgm``; ``None`` for no CGM.
         act_cfg: Activation as mmcv has it.
         **kwargs: See `SkipDecodeHead`; ``channels`` is ``branch_channels`` times the
-            number of features.
+            number of features. ``align_corners`` is for the logits alone, within the
+            decoder corners are not aligned.
 
     Raises:
         ValueError: If ``in_channels`` are fewer than two, or see `SkipDecodeHead`.

@@ -117,11 +117,12 @@ def test_takes_any_memory_layout():
 
 
 @pytest.mark.parametrize('size', [4, 64], ids=['small', 'large'])
-def test_autocast_as_a_convolution_does(size):
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_autocast_as_a_convolution_does(size, dtype):
     conv = UpsampledConv(6, 3, 2)
     assert conv.is_worthwhile(size, size) == (size == 4)
     maps = torch.randn(1, 6, size, size)
-    with torch.autocast('cpu', torch.bfloat16):
+    with torch.autocast('cpu', dtype):
         ours = conv(maps)
-    assert ours.dtype == torch.bfloat16
+    assert ours.dtype == dtype
     torch.testing.assert_close(ours.float(), plain(conv, maps), rtol=0.05, atol=0.05)
