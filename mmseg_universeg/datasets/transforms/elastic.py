@@ -54,8 +54,9 @@ class BioMedicalElasticDeform(BaseTransform):
     Raises:
         KeyError: If ``seg_fields`` lists a map that is missing.
         ValueError: If a map has not the size of the image or is not listed in
-            ``seg_fields``, boxes or points have another form than above, or a fill
-            value does not fit the dtype.
+            ``seg_fields``, boxes or points have another form than above, a fill value
+            does not fit the dtype, or images that are to share MMCV's cached random
+            numbers differ in size.
     """
 
     def __init__(
@@ -102,6 +103,11 @@ class BioMedicalElasticDeform(BaseTransform):
         field = self.draw(*img.shape[:2])
         if field is None:
             return results
+        if field.shape[:2] != img.shape[:2]:
+            raise ValueError(
+                f'{results.get("img_path")}: image of size {img.shape[:2]}, but the '
+                f'field that MMCV caches for all images is {field.shape[:2]}'
+            )
         warp = Warp(field)
         results['img'] = warp.interpolate(img, self.interpolation, self.pad_val)
         for key in results.get('seg_fields', []):

@@ -117,6 +117,14 @@ def test_random_numbers_can_be_cached(rng):
     assert all((out == outs[0]).all() for out in outs)
 
 
+def test_refuses_to_share_random_numbers_between_sizes(rng):
+    transform = BioMedicalElasticDeform(1)
+    with cache_random_params(transform):
+        transform(_results(rng.random((16, 8))))
+        with pytest.raises(ValueError, match=r'a\.png: .*\(8, 16\).*\(16, 8\)'):
+            transform(_results(rng.random((8, 16))))
+
+
 @pytest.mark.parametrize('config', SCHEMES)
 @pytest.mark.parametrize('interpolation', ['linear', 'cubic'])
 def test_image_and_labels_stay_together(config, interpolation, rng):
