@@ -28,11 +28,11 @@ def test_gives_crops_of_mosaics_and_of_images(config, data_root):
     shapes = set()
     for item in DATASETS.build(train):
         sample = item['data_samples']
-        assert item['inputs'].shape == (3, 256, 256)
-        assert item['inputs'].dtype == torch.uint8
-        assert sample.gt_sem_seg.data.shape == (1, 256, 256)
+        assert item['inputs'].shape == (3, 128, 128)
+        assert item['inputs'].dtype == torch.float32
+        assert sample.gt_sem_seg.data.shape == (1, 128, 128)
         assert set(sample.gt_sem_seg.data.unique().tolist()) <= {0, 1, 255}
-        assert sample.img_shape == (256, 256)
+        assert sample.img_shape == (128, 128)
         shapes.add(sample.ori_shape)
     assert (512, 512) in shapes
     assert len(shapes) > 1

@@ -1,0 +1,46 @@
+# Vessels of DRIVE, RGB, the official split, inside of the field of view only.
+crop_size = (128, 128)
+train_pipeline = [
+    dict(type='LoadMedicalImage'),
+    dict(type='LoadLabelMap'),
+    dict(type='MinMaxNormalize'),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='RandomRotFlip', rotate_prob=0, flip_prob=1),
+    dict(type='RandomBrightnessContrast', prob=0.5, contrast=(0.8, 1.2)),
+    dict(type='RandomGamma', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadMedicalImage'),
+    dict(type='LoadLabelMap'),
+    dict(type='MinMaxNormalize'),
+    dict(type='PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape')),
+]
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='DRIVEArchiveDataset',
+        split='train',
+        field_of_view='ignore',
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='DRIVEArchiveDataset',
+        split='test',
+        field_of_view='ignore',
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = [dict(type='CaseMetric')]
+test_evaluator = val_evaluator
+custom_hooks = [dict(type='CaseOverlayHook')]

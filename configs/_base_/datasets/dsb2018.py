@@ -1,0 +1,38 @@
+# Nuclei of DSB2018, RGB, dark on light or light on dark; whole images for testing.
+crop_size = (128, 128)
+train_pipeline = [
+    dict(type='LoadMedicalImage'),
+    dict(type='LoadLabelMap'),
+    dict(type='MinMaxNormalize'),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='RandomRotFlip', rotate_prob=0, flip_prob=1),
+    dict(type='RandomFlipIntensities', prob=0.5),
+    dict(type='RandomBrightnessContrast', prob=0.5, contrast=(0.8, 1.2)),
+    dict(type='RandomGamma', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+# Images differ in size, so that only one goes into a batch.
+test_pipeline = [
+    dict(type='LoadMedicalImage'),
+    dict(type='LoadLabelMap'),
+    dict(type='MinMaxNormalize'),
+    dict(type='PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape')),
+]
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(type='DSB2018Dataset', split='train', pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='DSB2018Dataset', split='test', pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+val_evaluator = [dict(type='CaseMetric')]
+test_evaluator = val_evaluator
+custom_hooks = [dict(type='CaseOverlayHook')]

@@ -1,0 +1,37 @@
+# Membranes of ISBI 2012, grey; whole sections of 512x512 for testing.
+crop_size = (256, 256)
+train_pipeline = [
+    dict(type='LoadMedicalImage'),
+    dict(type='LoadLabelMap'),
+    dict(type='ToGrayscale'),
+    dict(type='MinMaxNormalize'),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='RandomRotFlip', rotate_prob=0, flip_prob=1),
+    dict(type='RandomBrightnessContrast', prob=0.5, contrast=(0.8, 1.2)),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadMedicalImage'),
+    dict(type='LoadLabelMap'),
+    dict(type='ToGrayscale'),
+    dict(type='MinMaxNormalize'),
+    dict(type='PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape')),
+]
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(type='ISBI2012Dataset', split='train', pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='ISBI2012Dataset', split='test', pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+val_evaluator = [dict(type='CaseMetric')]
+test_evaluator = val_evaluator
+custom_hooks = [dict(type='CaseOverlayHook')]
