@@ -11,8 +11,8 @@ class UpsampledConv(nn.Conv2d):
     A 3x3 convolution is the sum of nine 1x1 convolutions of the map, shifted by up to
     one pixel each way. Upsampling treats each channel alone, so it may as well follow
     the 1x1 convolutions: they all are one 1x1 convolution of the small map. What
-    remains, upsampling, shifting and adding, is linear along the columns and along the
-    rows, hence two matrix products.
+    remains, upsampling, shifting and adding, is one matrix product along the width and
+    one along the height.
 
     Parameters and state dict are those of ``nn.Conv2d(in_channels, out_channels, 3,
     padding=1)``; results and gradients are, up to rounding, those of this convolution
@@ -46,19 +46,19 @@ class UpsampledConv(nn.Conv2d):
         # Upsampling keeps constants: the bias goes with the middle kernel of the nine.
         biases = F.pad(self.bias[:, None], (4, 4)).flatten()
         maps = F.conv2d(maps, kernels, biases).reshape(-1, 3, 3, height, width)
-        # The three of a row of the kernel are added along the columns of the map ...
-        maps = maps.transpose(2, 3).flatten(3) @ shifted_upsampling(
-            width, self.ratio, maps
-        )
-        # ... and its three rows along the rows.
-        maps = shifted_upsampling(height, self.ratio, maps).T @ maps.flatten(1, 2)
+        # Along the width, adding up the columns of the kernel; then along the height,
+        # adding up its rows.
+        to_width = shifted_upsampling(width, self.ratio, maps)
+        to_height = shifted_upsampling(height, self.ratio, maps).T
+        maps = maps.transpose(2, 3).flatten(3) @ to_width
+        maps = to_height @ maps.flatten(1, 2)
         return maps.unflatten(0, (-1, self.out_channels))
 
     def is_worthwhile(self, height: int, width: int) -> bool:
         """Whether a small map (height, width) is best convolved before upsampling."""
         # Multiplications for each value of the result.
         plain = 9 * self.in_channels
-        products = 9 * height / self.ratio + 3 * width
+        products = 9 * width / self.ratio + 3 * height
         return plain / self.ratio**2 + products < plain
 
 
