@@ -93,7 +93,11 @@ def test_wheel_names_mm_packages_in_the_extras_only(wheel):
         packages = required.setdefault(extra[1] if extra else None, {})
         packages[requirement.name] = requirement.specifier
     for extra, packages in required.items():
-        found = {name: spec for name, spec in packages.items() if 'mm' in name}
+        found = {
+            name: spec
+            for name, spec in packages.items()
+            if name.startswith(('mm', 'onedl-mm'))
+        }
         wanted = stack.STACKS.get(extra, {})
         assert found == {name: SpecifierSet(spec) for name, spec in wanted.items()}
     assert set(required) == {None, 'onedl', 'openmmlab', 'dev'}

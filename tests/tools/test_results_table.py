@@ -286,6 +286,8 @@ def test_real_runs(make, tmp_path):
             'train_dataloader.num_workers': 0,
             'train_dataloader.persistent_workers': False,
             'val_dataloader.dataset.length': 2,
+            # One of a name in a process, which keeps to the first one's folder.
+            'visualizer.name': str(tmp_path / 'trained'),
         }
         cfg.merge_from_dict({**changed, **settings, 'work_dir': str(work_dir)})
         return Runner.from_cfg(cfg)
@@ -307,7 +309,9 @@ def test_real_runs(make, tmp_path):
 
     time.sleep(1.1)  # folders are named by the second
     checkpoint = str(work_dir / 'iter_2.pth')
-    scores = runner(**{'visualizer.name': 'other'}, load_from=checkpoint).test()
+    scores = runner(
+        **{'visualizer.name': str(tmp_path / 'tested')}, load_from=checkpoint
+    ).test()
     *_, row = make(work_dir, configs=TINY.parent)
     assert cells(row)[2] == f'{scores["case/DSC"]:.3f}'
     assert cells(row)[4:6] == ['-', '-']
