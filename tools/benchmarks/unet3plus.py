@@ -41,7 +41,7 @@ def main() -> None:
         print(json.dumps(measure(args, *args.cell)))
         return
     print(describe(args))
-    for work in WORKS:
+    for work in args.works:
         print_table(args, work)
 
 
@@ -55,6 +55,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--image-size', type=int, default=256)
     parser.add_argument('--width', type=int, default=64, help='of the finest row')
     parser.add_argument('--repeat', type=int, default=3, help='repetitions per cell')
+    parser.add_argument(
+        '--works', nargs='+', choices=WORKS, default=list(WORKS), help=str(WORKS)
+    )
     parser.add_argument('--cell', nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -120,7 +123,8 @@ def prepare(args: argparse.Namespace, work: str, form: str) -> Callable[[], None
     """Build the network and the images; return the work to be timed."""
     training = work == 'training'
     widths = [args.width * 2**level for level in range(5)]
-    encoder = UNetEncoder(3, widths, norm_cfg=NORM).to(args.device).train(training)
+    encoder = UNetEncoder(3, widths, norm_cfg=NORM, bias=True)
+    encoder.to(args.device).train(training)
     head = UNet3PlusHead(
         widths, branch_channels=args.width, num_classes=2, out_channels=1, norm_cfg=NORM
     )

@@ -15,6 +15,7 @@ model = dict(
         in_channels=3,
         widths=(64, 128, 256, 512, 1024),
         norm_cfg=norm_cfg,
+        bias=True,
     ),
     decode_head=dict(
         type='UNet3PlusHead',

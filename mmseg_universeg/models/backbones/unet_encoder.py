@@ -27,6 +27,7 @@ class UNetEncoder(BaseModule):
         act_cfg: See `DoubleConv`.
         dropout: See `DoubleConv`.
         residual: See `DoubleConv`.
+        bias: See `DoubleConv`; with batch normalisation UNet 3+ as published has one.
         prune: Number of the last level to be built, from 0 for the finest; by default
             all of ``widths`` are. A checkpoint with all levels loads, the levels below
             are left out. See ``prune`` of `UNetPlusPlusHead`.
@@ -45,6 +46,7 @@ class UNetEncoder(BaseModule):
         act_cfg: dict = dict(type='ReLU'),  # noqa: B006
         dropout: float = 0.0,
         residual: bool = False,
+        bias: bool | str = 'auto',
         prune: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -66,6 +68,7 @@ class UNetEncoder(BaseModule):
                 act_cfg=act_cfg,
                 dropout=dropout,
                 residual=residual,
+                bias=bias,
             )
             for above, width in zip([in_channels, *kept], kept)
         )

@@ -16,8 +16,9 @@ class UNet3PlusHead(SkipDecodeHead):
 
     UNet 3+ (Huang et al. 2020, sections 2.1 to 2.3). Row i, from 0 for the finest,
     joins the backbone's features 0 to i and the decoder's maps of the rows below; the
-    map of the last row is the backbone's last feature. With `UNetEncoder` it is the
-    published network of 27 million parameters.
+    map of the last row is the backbone's last feature. With `UNetEncoder`, batch
+    normalisation and ``bias=True`` it is the published network of 27 million
+    parameters.
 
     With deep supervision each row has a 3x3 convolution to logits, and the losses of
     row i are logged as ``level<i>.…``. Without, only the finest row has it; there it is

@@ -15,14 +15,15 @@ class DoubleConv(nn.Module):
         channels: Channels of both convolutions.
         norm_cfg: Normalisation as mmcv has it: ``dict(type='BN')``,
             ``dict(type='IN')``, which scales and shifts with ``affine=True`` only,
-            ``dict(type='GN', num_groups=8)``; ``None`` for none, then the convolutions
-            have a bias.
+            ``dict(type='GN', num_groups=8)``; ``None`` for none.
         act_cfg: Activation as mmcv has it.
         dropout: Probability with which a single value is dropped, after each of the
             two activations.
         residual: Whether to add the input before the second activation (He et al.
             2016, figure 2); where its channels differ, through a 1x1 convolution with
             normalisation.
+        bias: Whether the convolutions have a bias; ``'auto'``: without normalisation,
+            most of which takes a bias away again.
     """
 
     def __init__(
@@ -34,22 +35,22 @@ class DoubleConv(nn.Module):
         act_cfg: dict,
         dropout: float = 0.0,
         residual: bool = False,
+        bias: bool | str = 'auto',
     ) -> None:
         super().__init__()
+        settings = dict(norm_cfg=norm_cfg, bias=bias)
         self.first = ConvModule(
-            in_channels, channels, 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg
+            in_channels, channels, 3, padding=1, act_cfg=act_cfg, **settings
         )
         self.second = ConvModule(
-            channels, channels, 3, padding=1, norm_cfg=norm_cfg, act_cfg=None
+            channels, channels, 3, padding=1, act_cfg=None, **settings
         )
         self.shortcut = None
         if residual:
             self.shortcut = (
                 nn.Identity()
                 if in_channels == channels
-                else ConvModule(
-                    in_channels, channels, 1, norm_cfg=norm_cfg, act_cfg=None
-                )
+                else ConvModule(in_channels, channels, 1, act_cfg=None, **settings)
             )
         self.act = build_activation_layer(act_cfg)
         self.dropout = nn.Dropout(dropout)
