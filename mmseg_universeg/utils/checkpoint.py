@@ -38,8 +38,12 @@ def read_checkpoint(
     remote = scheme in ('http', 'https')
     if not remote and not path.is_file():
         raise FileNotFoundError(f'no checkpoint at {text}')
+    # The context forbids all it names when it ends, so it must not name what is
+    # allowed already.
+    allowed = torch.serialization.get_safe_globals()
+    missing = [name for name in checkpoint_globals() if name not in allowed]
     try:
-        with torch.serialization.safe_globals(checkpoint_globals()):
+        with torch.serialization.safe_globals(missing):
             if remote:
                 return _download(text, map_location)
             return torch.load(path, map_location=map_location, weights_only=True)

@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 from mmengine.runner import load_checkpoint, load_state_dict
 
 from mmseg_universeg.models import UniverSeg
@@ -216,3 +217,17 @@ def test_what_is_not_weights(tmp_path):
     torch.save({'state_dict': {'a': 'b'}}, path)
     with pytest.raises(ValueError, match="holds a str under 'a'"):
         load_weights(path)
+
+
+def test_reading_leaves_what_was_allowed(tmp_path):
+    path = tmp_path / 'weights.pth'
+    torch.save({'weight': torch.ones(1)}, path)
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals([HistoryBuffer])
+    try:
+        read_checkpoint(path)
+        assert HistoryBuffer in torch.serialization.get_safe_globals()
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+    assert set(torch.serialization.get_safe_globals()) == set(before)
