@@ -128,15 +128,15 @@ def nested(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     other, body, core, kernel = range(1, 5)
     has_kernel = rng.random() < 0.15
     radius = rng.uniform(0.15, 0.42)
-    radius_spread = rng.uniform(0.03, 0.2)
+    radius_spread = rng.uniform(0.03, 0.35)
     place_spread = rng.uniform(0.01, 0.12)
     fill = rng.uniform(0.35, 0.85)
-    fill_spread = rng.uniform(0.02, 0.15)
+    fill_spread = rng.uniform(0.02, 0.25)
     most_lobes = int(rng.integers(1, 5))
-    eccentricity = rng.uniform(0, 0.6)
+    eccentricity = rng.uniform(0, 0.9)
     aspect = rng.uniform(1, 1.5)
     roughness = rng.uniform(0, 0.15)
-    most_others = int(rng.choice([0, 2, 5, 9]))
+    most_others = int(rng.choice([0, 2, 5, 9, 20]))
     other_radius = radius * rng.uniform(0.3, 1.1)
 
     def draw_one(rng: np.random.Generator) -> np.ndarray:
@@ -257,7 +257,7 @@ FAMILIES: dict[Callable[[np.random.Generator, tuple[int, int]], Scene], float] =
     cells: 0.7,
     blobs: 1.5,
     ringed: 1.5,
-    nested: 2.0,
+    nested: 3.0,
     instances: 1.3,
     membranes: 0.8,
     vessels: 1.0,
