@@ -82,7 +82,8 @@ class UNetEncoder(BaseModule):
             images: (B, ``in_channels``, H, W).
 
         Raises:
-            ValueError: If H or W is not a multiple of the coarsest level's stride.
+            ValueError: If H or W is not a multiple of the coarsest level's stride, or
+                a level is too small to be normalised.
         """
         height, width = images.shape[2:]
         if height % self.divisor or width % self.divisor:
@@ -94,7 +95,16 @@ class UNetEncoder(BaseModule):
             )
         maps = []
         for number, level in enumerate(self.levels):
-            maps.append(level(F.max_pool2d(maps[-1], 2) if number else images))
+            inputs = F.max_pool2d(maps[-1], 2) if number else images
+            try:
+                maps.append(level(inputs))
+            except ValueError as error:
+                # One value per channel is too few for batch or instance norm.
+                raise ValueError(
+                    f'UNetEncoder: images of {height}x{width} (height x width) are too '
+                    f'small for level {number}, {tuple(inputs.shape)}: {error}. Take '
+                    'larger images or batches, fewer widths, or norm_cfg=None'
+                ) from error
         return tuple(maps)
 
     def check_state_dict(

@@ -57,6 +57,14 @@ def test_sizes_divide_or_are_refused(depth, height, width):
         assert shapes == [(height >> i, width >> i) for i in range(depth)]
 
 
+@pytest.mark.parametrize('norm', ['BN', 'IN'])
+def test_one_value_cannot_be_normalised(norm):
+    encoder = UNetEncoder(1, (2, 2, 2), norm_cfg=dict(type=norm))
+    with pytest.raises(ValueError, match=r'images of 4x4 .* level 2, \(1, 2, 1, 1\)'):
+        encoder(torch.zeros(1, 1, 4, 4))
+    assert encoder(torch.zeros(1, 1, 8, 4))[2].shape == (1, 2, 2, 1)
+
+
 @pytest.mark.parametrize('norm_cfg', [None, BN])
 def test_he_normal_by_default(norm_cfg):
     encoder = UNetEncoder(8, (32, 48), norm_cfg=norm_cfg)
