@@ -2,7 +2,7 @@
 _base_ = [
     '_base_/models/unet.py',
     '_base_/datasets/dsb2018.py',
-    '_base_/schedules/supervised_1500.py',
+    '_base_/schedules/supervised_1000.py',
     '_base_/default_runtime.py',
 ]
 model = dict(

@@ -2,7 +2,7 @@
 _base_ = [
     '_base_/models/unet.py',
     '_base_/datasets/isbi2012.py',
-    '_base_/schedules/supervised_1500.py',
+    '_base_/schedules/supervised_1000.py',
     '_base_/default_runtime.py',
 ]
 widths = (16, 32, 64, 128, 256)

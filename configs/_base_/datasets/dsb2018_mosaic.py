@@ -8,14 +8,13 @@ train_dataloader = dict(
             type='DSB2018Dataset',
             split='train',
             pipeline=[
-                dict(type='LoadMedicalImage'),
-                dict(type='LoadLabelMap'),
+                _base_.load_once,
                 dict(type='MinMaxNormalize'),
             ],
         ),
         pipeline=[
             dict(type='BioMedicalRandomMosaic', prob=0.5, img_scale=(256, 256)),
-            *_base_.train_pipeline[3:],
+            *_base_.train_pipeline[2:],
         ],
     ),
 )

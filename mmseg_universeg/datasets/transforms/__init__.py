@@ -12,6 +12,7 @@ from .elastic import BioMedicalElasticDeform
 from .episode import AugmentAlike, AugmentEach
 from .formatting import PackEpisodeInputs, PackWeightedSegInputs
 from .intensity import MinMaxNormalize, ToGrayscale
+from .load_once import LoadOnce
 from .loading import LoadLabelMap, LoadMedicalImage
 from .mosaic import BioMedicalRandomMosaic
 from .weight_map import GenerateBorderWeightMap
@@ -24,6 +25,7 @@ __all__ = [
     'GenerateBorderWeightMap',
     'LoadLabelMap',
     'LoadMedicalImage',
+    'LoadOnce',
     'MinMaxNormalize',
     'PackEpisodeInputs',
     'PackWeightedSegInputs',

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -73,6 +74,8 @@ class UNetEncoder(BaseModule):
             for above, width in zip([in_channels, *kept], kept)
         )
         self.divisor = 2 ** (len(kept) - 1)
+        # Inputs follow the weights: the faster layout for convolutions.
+        self.to(memory_format=torch.channels_last)
         self.register_load_state_dict_pre_hook(type(self).check_state_dict)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

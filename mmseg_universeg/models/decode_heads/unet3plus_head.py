@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
@@ -83,6 +84,8 @@ class UNet3PlusHead(SkipDecodeHead):
         if cgm_loss_weight is not None:
             classes = [1] if self.out_channels == 1 else range(1, self.num_classes)
             self.cgm = PresenceBranch(in_channels[-1], classes)
+        # Inputs follow the weights: the faster layout for convolutions.
+        self.to(memory_format=torch.channels_last)
 
     def make_logits(self, channels: int) -> nn.Conv2d:
         """Return the convolution that makes the logits of a map."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
@@ -55,6 +56,8 @@ class UNetHead(SkipDecodeHead):
             )
             for row, width in enumerate(widths)
         )
+        # Inputs follow the weights: the faster layout for convolutions.
+        self.to(memory_format=torch.channels_last)
 
     def forward_levels(self, features: list[Tensor]) -> list[Tensor]:
         """Return the logits (B, ``out_channels``, h, w) at the finest feature's size.

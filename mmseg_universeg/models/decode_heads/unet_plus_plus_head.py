@@ -99,6 +99,8 @@ class UNetPlusPlusHead(SkipDecodeHead):
                 self.side_heads[str(column)] = nn.Conv2d(
                     self.channels, self.out_channels, kernel_size=1
                 )
+        # Inputs follow the weights: the faster layout for convolutions.
+        self.to(memory_format=torch.channels_last)
 
     @staticmethod
     def nodes_to_depth(depth: int) -> list[tuple[int, int]]:
