@@ -33,7 +33,8 @@ def grid_displacement(
     """
     vectors = np.random.normal(0, std, (grid_size, grid_size, 2)).astype(np.float32)
     rows, columns = bicubic_matrix(grid_size, height), bicubic_matrix(grid_size, width)
-    return np.einsum('ya,axc->yxc', rows, np.einsum('xb,abc->axc', columns, vectors))
+    planes = rows @ np.moveaxis(vectors, -1, 0) @ columns.T
+    return np.moveaxis(planes, 0, -1)
 
 
 def dense_displacement(
