@@ -12,7 +12,7 @@ from mmseg_universeg.utils.eight_bit import (
 from mmseg_universeg.utils.medsam_npz import MedSAMNpz
 from mmseg_universeg.utils.nifti import NiftiVolume
 
-from .transforms.loading import IGNORED, LoadLabelMap, LoadMedicalImage
+from .transforms.loading import LoadLabelMap, LoadMedicalImage
 
 
 class VolumeCase:
@@ -138,7 +138,7 @@ class PictureCase:
 Case = VolumeCase | PictureCase
 
 
-def whole_labels(raw: np.ndarray, remove: list[int]) -> tuple[np.ndarray, bool]:
+def whole_labels(raw: np.ndarray, remove: list[int]) -> np.ndarray:
     """Check labels and take some away.
 
     Args:
@@ -146,10 +146,10 @@ def whole_labels(raw: np.ndarray, remove: list[int]) -> tuple[np.ndarray, bool]:
         remove: Values that become 0.
 
     Returns:
-        (D, H, W) uint8, and whether its label 1 was 255, the only label.
+        (D, H, W) uint8.
 
     Raises:
-        ValueError: Values that are not whole or not in 0 to 255; 255 beside others.
+        ValueError: Values that are not whole or not in 0 to 255.
     """
     labels = np.empty(raw.shape, np.uint8)
     for source, target in zip(raw, labels):
@@ -160,13 +160,4 @@ def whole_labels(raw: np.ndarray, remove: list[int]) -> tuple[np.ndarray, bool]:
                 f'hold {odd[:5].tolist()}, wanted whole numbers from 0 to 255'
             )
         target[...] = np.where(np.isin(source, remove), 0, source)
-    values = np.setdiff1d(labels, 0)
-    if IGNORED not in values:
-        return labels, False
-    if values.size > 1:
-        raise ValueError(
-            f'hold {values.tolist()}: 255 means ignored to MMSeg; wanted 255 alone '
-            '(which becomes 1), or --remove-labels 255'
-        )
-    labels[labels == IGNORED] = 1
-    return labels, True
+    return labels

@@ -33,9 +33,8 @@ The output, by case 80 % train and 20 % test:
 Slices of NIfTI files are axial whatever the axes of the file: from the feet to the
 head, rows from front to back, columns from right to left of the patient. `spacing` is
 in mm in the order of the arrays' axes (slice, row, column); the released code writes
-(x, y, z). NiftiVolume.write_labels puts masks of such slices back onto the scan. A mask
-of 0 and 255 alone gets label 1 for 255. The same command again finishes what was
-interrupted; other settings need another folder.
+(x, y, z). NiftiVolume.write_labels puts masks of such slices back onto the scan. The
+same command again finishes what was interrupted; other settings need another folder.
 """
 
 import argparse
@@ -56,6 +55,7 @@ from mmseg_universeg.datasets.labelled_cases import (
     whole_labels,
 )
 from mmseg_universeg.datasets.splits import split_groups
+from mmseg_universeg.datasets.transforms.loading import IGNORED
 from mmseg_universeg.utils.contact_sheet import contact_sheet
 from mmseg_universeg.utils.eight_bit import CT_WINDOWS
 from mmseg_universeg.utils.image_io import IMAGE_SUFFIXES, read_image
@@ -314,7 +314,6 @@ def convert(cases: list[Case], args: argparse.Namespace, split: dict) -> list[di
     for case in track_iter_progress(todo) if todo else ():
         record = convert_case(case, args, args.o / part_of[case.name])
         record['split'] = part_of[case.name]
-        check_meaning_of_255([*records, record])
         write_json(done[case.name], record)
         records.append(record)
     if not any(record['slices'] for record in records):
@@ -326,7 +325,7 @@ def convert_case(case: Case, args: argparse.Namespace, folder: Path) -> dict:
     """Write slices and npz of a case and return its record."""
     raw = case.read_labels()
     try:
-        labels, white = whole_labels(raw, args.remove_labels)
+        labels = whole_labels(raw, args.remove_labels)
     except ValueError as error:
         raise ValueError(f'{case.labels_path}: {error}') from error
     del raw  # may be eight times the size
@@ -351,21 +350,10 @@ def convert_case(case: Case, args: argparse.Namespace, folder: Path) -> dict:
         name=case.name,
         slices=kept.tolist(),
         labels=np.setdiff1d(labels, 0).tolist(),
-        labels_from_255=white,
         spacing_of_axes_mm=case.spacing,
         dropped_in_volume=in_volume,
         dropped_in_slices=dict(sorted(in_slices.items())),
     )
-
-
-def check_meaning_of_255(records: list[dict]) -> None:
-    """Raise ValueError where label 1 is 255 in some masks and not in others."""
-    seen = {record['labels_from_255']: record for record in records if record['labels']}
-    if len(seen) > 1:
-        raise ValueError(
-            f'labels of {seen[True]["name"]} are 0 and 255, those of '
-            f'{seen[False]["name"]} {seen[False]["labels"]}; wanted one or the other'
-        )
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
@@ -405,7 +393,13 @@ def print_summary(args: argparse.Namespace, records: list[dict]) -> None:
     empty = [record['name'] for record in records if not record['labels']]
     if empty:
         print(f'without any label left: {len(empty)} cases, the first is {empty[0]}')
-    print(f'labels: {sorted(set().union(*(r["labels"] for r in records)))}')
+    labels = sorted(set().union(*(record['labels'] for record in records)))
+    print(f'labels: {labels}')
+    if IGNORED in labels:
+        print(
+            f'MMSeg ignores label {IGNORED}, unless a data set has '
+            f'label_values={{0: 0, {IGNORED}: 1}}'
+        )
     print(f'labels removed: {args.remove_labels or "none"}')
     for where, least, unit in (
         ('volume', args.min_voxels, 'voxels'),
