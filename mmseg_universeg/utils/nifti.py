@@ -30,6 +30,12 @@ class NiftiVolume:
     columns from the patient's right to the left. Oblique axes go to the nearest of
     these directions; nothing is resampled.
 
+    Example::
+
+        scan = NiftiVolume('scan.nii.gz')
+        slices = read_medsam_npz('scan.npz').slice_indices
+        scan.write_labels('predicted.nii.gz', predicted, slices)
+
     Attributes:
         path: The file.
         shape: (D, H, W).

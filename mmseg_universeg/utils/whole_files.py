@@ -30,7 +30,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         unfinished.replace(path)
     except BaseException as error:
         unfinished.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno is not None:
             # A full disk is reported without the name of the file.
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise

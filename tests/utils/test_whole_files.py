@@ -28,13 +28,16 @@ def test_appears_at_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize('error', [KeyboardInterrupt, ValueError])
-def test_what_was_there_stays(tmp_path: Path, error: type) -> None:
+@pytest.mark.parametrize('error', [KeyboardInterrupt, ValueError, OSError('why')])
+def test_what_was_there_stays(
+    tmp_path: Path, error: BaseException | type[BaseException]
+) -> None:
     path = tmp_path / 'a'
     path.write_text('before')
-    with pytest.raises(error), whole_file(path) as file:
+    with pytest.raises(BaseException) as raised, whole_file(path) as file:
         file.write(b'after')
         raise error
+    assert raised.value is error or raised.type is error
     assert path.read_text() == 'before'
     assert list(tmp_path.iterdir()) == [path]
 

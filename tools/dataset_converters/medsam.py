@@ -40,6 +40,7 @@ same command again finishes what was interrupted; other settings need another fo
 import argparse
 import json
 import re
+import reprlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,8 +104,8 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
     add('-i', type=Path, required=True, metavar='FOLDER', help='scans or pictures')
     add('-gt', type=Path, required=True, metavar='FOLDER', help='their labels')
     add('-o', type=Path, required=True, metavar='FOLDER', help='folder to make')
-    add('--img-suffix', help='end of the names of images, e.g. _0000.nii.gz')
-    add('--gt-suffix', help='end of the names of labels, e.g. _label.nii.gz')
+    add('--img-suffix', metavar='END', help='of the names of images: _0000.nii.gz')
+    add('--gt-suffix', metavar='END', help='of the names of labels: _label.nii.gz')
     add('--modality', choices=('CT', 'MR', 'other'), help='of NIfTI volumes')
     add(
         '--window',
@@ -113,28 +114,42 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
         help=f'of CT: {", ".join(CT_WINDOWS)}, or level and width in Hounsfield '
         'units (default: soft-tissue, 40 400)',
     )
-    add('--remove-labels', type=int, nargs='+', default=[], metavar='ID')
+    add(
+        '--remove-labels',
+        type=int,
+        nargs='+',
+        default=[],
+        metavar='ID',
+        help='labels that become 0',
+    )
     add(
         '--min-voxels',
         type=int,
+        metavar='N',
         default=1000,
         help='smallest object of a label in a volume, 26 neighbours (default: 1000)',
     )
     add(
         '--min-pixels',
         type=int,
+        metavar='N',
         default=100,
         help='smallest object of a label in a slice, 8 neighbours (default: 100)',
     )
     add('--all-slices', action='store_true', help='also slices without any label')
-    add('--patient', help='regular expression of the part of a name that is a patient')
+    add(
+        '--patient',
+        metavar='REGEX',
+        help='what of a name is the patient; the split does not divide patients',
+    )
     add('--seed', type=int, default=0, help='of the split (default: 0)')
     args = parser.parse_args(arguments)
     if args.window and args.modality != 'CT':
         parser.error('--window is for --modality CT')
     try:
         args.window = ct_window(args.window) if args.modality == 'CT' else None
-    except ValueError as error:
+        re.compile(args.patient or '')
+    except (ValueError, re.error) as error:
         parser.error(str(error))
     return args
 
@@ -237,10 +252,10 @@ def split_cases(names: list[str], patient: str | None, seed: int) -> dict[str, l
     """
     groups = {}
     for name in names:
-        match = re.search(patient, name) if patient else re.fullmatch('.*', name)
-        if match is None:
+        match = re.search(patient, name) if patient else None
+        if patient and match is None:
             raise ValueError(f'{name}: holds no patient that matches {patient!r}')
-        groups[name] = match[0]
+        groups[name] = match[0] if match else name
     train = split_groups(list(groups.values()), 'train', seed, TRAIN_PERCENT)
     return {
         'train': [name for name in names if groups[name] in train],
@@ -280,8 +295,10 @@ def prepare(folder: Path, made_with: dict, split: dict) -> None:
         changed = [key for key in content if before.get(key) != content[key]]
         if changed:
             raise ValueError(
-                f'{path}: was made with {changed[0]}={before.get(changed[0])}, now it '
-                f'is {content[changed[0]]}; wanted the same, or another folder'
+                f'{path}: was made with {changed[0]}='
+                f'{reprlib.repr(before.get(changed[0]))}, now it is '
+                f'{reprlib.repr(content[changed[0]])}; wanted the same, or another '
+                'folder'
             )
     for path in folder.rglob(f'.*{UNFINISHED}'):
         path.unlink()

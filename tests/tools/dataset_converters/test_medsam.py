@@ -295,6 +295,7 @@ def test_other_settings_are_refused(tmp_path: Path, ct: tuple, run: Callable) ->
     save_scans(tmp_path, 4)
     done = run(*ct)
     assert done.returncode == 1 and 'split.json: was made with' in done.stderr
+    assert "['p0_0', 'p1_2'], now it is ['p0_0', 'p0_1', 'p1_2']" in done.stderr
     assert files(tmp_path / 'out') == before
 
 
@@ -437,10 +438,15 @@ def test_options_that_do_not_fit(
         (('--window', 'heart'), 'wanted soft-tissue, lung, brain, bone or a level'),
         (('--window', '40'), 'or a level and a width, found 40'),
         (('--modality', 'MR', '--window', 'lung'), '--window is for --modality CT'),
+        (('--patient', 'p['), 'unterminated character set'),
     ):
         with pytest.raises(SystemExit):
             run(*ct, *options)
         assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit, match='0'):
+        run('--help')
+    examples = [line for line in capsys.readouterr().out.splitlines() if '-i ' in line]
+    assert sum('medsam.py -i' in line for line in examples) == 5
     without = [word for word in ct if word not in ('--modality', 'CT')]
     assert 'NIfTI volumes need --modality' in run(*without).stderr
 
