@@ -20,17 +20,20 @@ def check_split(split: str, wanted: Sequence[str] = SPLITS) -> None:
         raise ValueError(f'split must be one of {list(wanted)}, found {split!r}')
 
 
-def split_groups(groups: Sequence[str], split: str, seed: int) -> set[str]:
+def split_groups(
+    groups: Sequence[str], split: str, seed: int, percent: int = 70
+) -> set[str]:
     """Return the groups (images or patients) that belong to a split.
 
     The distinct groups are sorted and permuted by ``default_rng(seed)``; the first
-    70 %, rounded down but at least one, are ``'train'``, the others ``'test'``,
-    as in the WBC example of UniverSeg's release.
+    ``percent``, rounded down but at least one, are ``'train'``, the others
+    ``'test'``; 70 % as in the WBC example of UniverSeg's release.
 
     Args:
         groups: Names, of any order, repeated or not.
         split: ``'train'``, ``'test'`` or ``'all'``.
         seed: Seed of the permutation.
+        percent: Share of ``'train'``, 0 to 100.
     """
     check_split(split)
     names = sorted(set(groups))
@@ -38,6 +41,6 @@ def split_groups(groups: Sequence[str], split: str, seed: int) -> set[str]:
         return set(names)
     order = np.random.default_rng(seed).permutation(len(names))
     # Whole numbers: 0.7 * n may fall just below a whole number.
-    share = max(1, len(names) * 7 // 10)
+    share = max(1, len(names) * percent // 100)
     chosen = order[:share] if split == 'train' else order[share:]
     return {names[i] for i in chosen}
