@@ -207,17 +207,23 @@ def _lay(center: int, length: int, limit: int, before: bool) -> tuple[slice, sli
 
 
 def _linear_part(img: np.ndarray, tile: Tile) -> np.ndarray:
+    if img.shape[:2] == tile.size:
+        return img[tile.part]
     # OpenCV limits the number of channels and drops a last axis of one.
     planes = img.reshape(*img.shape[:2], -1)
-    groups = np.split(planes, range(MAX_CHANNELS, planes.shape[2], MAX_CHANNELS), 2)
-    resized = [
-        cv2.resize(group, tile.size[::-1]).reshape(*tile.size, -1) for group in groups
-    ]
-    part = np.concatenate(resized, axis=2)[tile.part]
+    resized = np.empty((*tile.size, planes.shape[2]), img.dtype)
+    for start in range(0, planes.shape[2], MAX_CHANNELS):
+        group = planes[..., start : start + MAX_CHANNELS]
+        resized[..., start : start + MAX_CHANNELS] = cv2.resize(
+            group, tile.size[::-1]
+        ).reshape(*tile.size, -1)
+    part = resized[tile.part]
     return part.reshape(*part.shape[:2], *img.shape[2:])
 
 
 def _nearest_part(array: np.ndarray, tile: Tile) -> np.ndarray:
+    if array.shape[:2] == tile.size:
+        return array[tile.part]
     # OpenCV's choice of pixels, for the dtypes that it would change too.
     rows, columns = (
         cv2.resize(
@@ -227,7 +233,7 @@ def _nearest_part(array: np.ndarray, tile: Tile) -> np.ndarray:
         )[part, 0]
         for old, new, part in zip(array.shape, tile.size, tile.part)
     )
-    return array[rows[:, None], columns]
+    return array[rows].take(columns, axis=1)
 
 
 def _filled(
