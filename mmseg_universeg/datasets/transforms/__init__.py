@@ -8,10 +8,14 @@ from .augment_intensity import (
     RandomSharpness,
 )
 from .augment_labels import RandomEdgeLabels, RandomFlipLabels
+from .box_files import LoadBoxPrompts
+from .box_masks import MasksForBoxPrompts, RandomCropWithBoxes
+from .box_packing import PackBoxPromptInputs
+from .box_prompts import BoxPromptsFromMask
 from .elastic import BioMedicalElasticDeform
 from .episode import AugmentAlike, AugmentEach
 from .formatting import PackEpisodeInputs, PackWeightedSegInputs
-from .intensity import MinMaxNormalize, ToGrayscale
+from .intensity import MinMaxNormalize, ToGrayscale, ToThreeChannels
 from .loading import LoadLabelMap, LoadMedicalImage
 from .mosaic import BioMedicalRandomMosaic
 from .weight_map import GenerateBorderWeightMap
@@ -21,14 +25,19 @@ __all__ = [
     'AugmentEach',
     'BioMedicalElasticDeform',
     'BioMedicalRandomMosaic',
+    'BoxPromptsFromMask',
     'GenerateBorderWeightMap',
+    'LoadBoxPrompts',
     'LoadLabelMap',
     'LoadMedicalImage',
+    'MasksForBoxPrompts',
     'MinMaxNormalize',
+    'PackBoxPromptInputs',
     'PackEpisodeInputs',
     'PackWeightedSegInputs',
     'RandomAffineWarp',
     'RandomBrightnessContrast',
+    'RandomCropWithBoxes',
     'RandomEdgeLabels',
     'RandomElastic',
     'RandomFlipIntensities',
@@ -38,4 +47,5 @@ __all__ = [
     'RandomGaussianNoise',
     'RandomSharpness',
     'ToGrayscale',
+    'ToThreeChannels',
 ]
