@@ -18,6 +18,7 @@ from .formatting import PackEpisodeInputs, PackWeightedSegInputs
 from .intensity import MinMaxNormalize, ToGrayscale, ToThreeChannels
 from .loading import LoadLabelMap, LoadMedicalImage
 from .mosaic import BioMedicalRandomMosaic
+from .npz import LoadMedSAMNpzImage, LoadMedSAMNpzLabelMap
 from .weight_map import GenerateBorderWeightMap
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     'GenerateBorderWeightMap',
     'LoadBoxPrompts',
     'LoadLabelMap',
+    'LoadMedSAMNpzImage',
+    'LoadMedSAMNpzLabelMap',
     'LoadMedicalImage',
     'MasksForBoxPrompts',
     'MinMaxNormalize',
