@@ -1,16 +1,19 @@
 """FLARE22Dataset on what the MedSAM converter writes."""
 
+import importlib.util
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmseg_universeg.datasets import FLARE22Dataset
+from mmseg_universeg.datasets import FLARE22Dataset, MedSAMNpzDataset
 
 LOAD = [dict(type='LoadMedicalImage'), dict(type='LoadLabelMap')]
+TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'medsam.py'
 CASES = {'train': ['FLARE22_Tr_0002', 'FLARE22_Tr_0010'], 'test': ['FLARE22_Tr_0001']}
 
 
@@ -95,3 +98,46 @@ def test_wrong_files_are_named(root):
         FLARE22Dataset(data_root=str(root))
     with pytest.raises(FileNotFoundError, match=r'none/test/images: .*medsam\.py'):
         FLARE22Dataset(data_root=str(root / 'none'), split='test')
+
+
+def test_slices_and_npz_of_the_converter_are_the_same_items(tmp_path):
+    init_default_scope('mmseg')
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        labels = np.zeros((20, 24, 4), np.uint8)
+        labels[3:9, 3:15, 1:3], labels[10:18, 5:20, 2:4] = 1, 13
+        for folder, end, voxels in (
+            ('ct', '_0000', rng.integers(-1000, 1500, labels.shape).astype(np.int16)),
+            ('gt', '', labels),
+        ):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            file = tmp_path / folder / f'FLARE22_Tr_000{number}{end}.nii.gz'
+            affine = np.diag((0.8, 0.9, 5.0, 1.0))
+            nibabel.save(nibabel.Nifti1Image(voxels, affine), file)
+    spec = importlib.util.spec_from_file_location('medsam', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    out = tmp_path / 'out'
+    arguments = ['-i', tmp_path / 'ct', '-gt', tmp_path / 'gt', '-o', out]
+    arguments += ['--img-suffix', '_0000.nii.gz', '--modality', 'CT']
+    arguments += ['--min-voxels', '9', '--min-pixels', '9']
+    assert tool.main([str(argument) for argument in arguments]) == 0
+    for part in ('train', 'test'):
+        slices = FLARE22Dataset(data_root=str(out), split=part, pipeline=LOAD)
+        volumes = MedSAMNpzDataset(
+            str(out / part / 'npz'),
+            slices.metainfo['classes'],
+            pipeline=[
+                dict(type='LoadMedSAMNpzImage'),
+                dict(type='LoadMedSAMNpzLabelMap'),
+            ],
+        )
+        assert len(slices) == len(volumes) == 3  # the first slice has no label
+        for one, other in zip(slices, volumes):
+            assert set(np.unique(one['gt_seg_map'])) <= {0, 1, 13}
+            for key in ('img', 'gt_seg_map'):
+                np.testing.assert_array_equal(one[key], other[key])
+            for key in ('case_id', 'slice_index'):
+                assert one[key] == other[key]
+            assert one['spacing'] == pytest.approx(other['spacing'])
+            assert one['spacing'] == pytest.approx((5, 0.9, 0.8))
