@@ -1,6 +1,7 @@
 """MedSAMNpzDataset and its loading transforms."""
 
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -96,15 +97,30 @@ def test_a_volume_is_read_once_in_order_and_kept_alone(tmp_path, volumes, monkey
         'read_medsam_npz',
         lambda path: read.append(Path(path).stem) or original(path),
     )
-    npz._read.cache_clear()
+    npz._kept.clear()
     dataset = build(tmp_path)
     assert not read  # neither images nor labels when the data set is made
     for index in range(len(dataset)):
         dataset[index]['img'][:] = 0  # a pipeline may write into what it got
         dataset[index]
     assert read == ['a', 'b', 'c', 'p']
-    assert npz._read.cache_info().currsize == 1
     np.testing.assert_array_equal(dataset[0]['img'], volumes['a'].imgs[0])
+
+
+def test_memory_is_that_of_one_volume(tmp_path):
+    shape = (32, 256, 256)
+    for name in 'abc':
+        empty = MedSAMNpz(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))
+        write_medsam_npz(tmp_path / f'{name}.npz', empty)
+    dataset = build(tmp_path)
+    npz._kept.clear()
+    tracemalloc.start()
+    for index in range(len(dataset)):
+        dataset[index]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    volume = 2 * np.prod(shape)
+    assert volume < peak < 1.5 * volume
 
 
 def test_a_file_that_was_written_anew_is_read_anew(tmp_path, volumes):
@@ -197,7 +213,7 @@ def test_pickles_are_refused(tmp_path, key):
 
 def test_missing_files(tmp_path, volumes):
     dataset = build(tmp_path)
-    npz._read.cache_clear()
+    npz._kept.clear()
     shutil.move(tmp_path / 'a.npz', tmp_path / 'gone')
     with pytest.raises(FileNotFoundError, match=r'a\.npz: no such NPZ file'):
         dataset[0]

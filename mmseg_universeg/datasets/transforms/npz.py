@@ -1,7 +1,6 @@
 """Slices of the NPZ files of MedSAM."""
 
 import os
-from functools import lru_cache
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -10,6 +9,9 @@ from mmseg.registry import TRANSFORMS
 from mmseg_universeg.utils.medsam_npz import MedSAMNpz, read_medsam_npz
 
 from .loading import LoadLabelMap
+
+# The last file that was read, by its path and time of change.
+_kept: dict[tuple[str, int], MedSAMNpz] = {}
 
 
 @TRANSFORMS.register_module()
@@ -64,13 +66,11 @@ def _part(array: np.ndarray, results: dict) -> np.ndarray:
 def _last_file(results: dict) -> MedSAMNpz:
     path = results['npz_path']
     try:
-        changed = os.stat(path).st_mtime_ns
+        key = path, os.stat(path).st_mtime_ns
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such NPZ file') from None
-    return _read(path, changed)
-
-
-@lru_cache(maxsize=1)
-def _read(path: str, changed: int) -> MedSAMNpz:
-    """Read a file, unless it is the last one and has not changed since."""
-    return read_medsam_npz(path)
+    if key not in _kept:
+        # Before the next one is read, so that there are never two.
+        _kept.clear()
+        _kept[key] = read_medsam_npz(path)
+    return _kept[key]

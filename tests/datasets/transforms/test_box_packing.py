@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from mmseg.datasets import BaseSegDataset
 from mmseg.registry import TRANSFORMS
+from PIL import Image
 
 from mmseg_universeg.datasets import ACDCSlicesDataset
 from mmseg_universeg.datasets.transforms import PackBoxPromptInputs
@@ -109,6 +111,33 @@ def test_masks_that_were_left_behind_are_noticed(results, move):
     moved = TRANSFORMS.build(move)(as_floats(results))
     with pytest.raises(ValueError, match=r'a\.png: .*after all geometric transforms'):
         PackBoxPromptInputs()(moved)
+
+
+@pytest.mark.parametrize('scoring', [False, True])
+def test_boxes_over_any_data_set_of_mmseg(tmp_path, scoring):
+    init_default_scope('mmseg')
+    labels = np.zeros((40, 60), np.uint8)
+    labels[10:30, 15:45] = 1
+    for folder in ('img', 'ann'):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(labels).save(tmp_path / folder / 'a.png')
+    resize = dict(type='Resize', scale=(120, 40), keep_ratio=False)
+    annotations = dict(type='LoadAnnotations')
+    dataset = BaseSegDataset(
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path='img', seg_map_path='ann'),
+        img_suffix='.png',
+        metainfo=dict(classes=('background', 'lesion')),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            *([resize, annotations] if scoring else [annotations, resize]),
+            dict(type='BoxPromptsFromMask'),
+            dict(type='PackBoxPromptInputs'),
+        ],
+    )
+    instances = dataset[0]['data_samples'].gt_instances
+    assert instances.bboxes.tolist() == [[30, 10, 90, 30]]
+    assert instances.masks.shape == ((1, 40, 60) if scoring else (1, 40, 120))
 
 
 def test_real_slices_for_scoring_at_their_own_size(data_root):
