@@ -46,8 +46,9 @@ def quartiles(values: np.ndarray) -> tuple[float, float, float]:
         low, rest = divmod(share * (known.size - 1), 1)
         at = known[int(low)]
         # Not by NumPy's percentile, where infinite neighbours make NaN.
-        step = 0.0 if rest == 0 else rest * (known[int(low) + 1] - at)
-        found.append(float(at if np.isinf(at) else at + step))
+        if rest and np.isfinite(at):
+            at = at + rest * (known[int(low) + 1] - at)
+        found.append(float(at))
     return tuple(found)
 
 
