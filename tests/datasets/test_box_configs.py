@@ -71,8 +71,7 @@ def test_items_and_scores(name, data_root, monkeypatch):
         evaluator.process([sample])
     scores = evaluator.evaluate(4)
     assert scores['box/DSC'] == scores['box/NSD'] == scores['case/DSC'] == 1
-    # Nuclei and ventricles are round, the myocardium is a ring.
-    assert 0.6 < scores['box/ellipse_DSC'] < 0.95
+    assert 0.4 < scores['box/ellipse_DSC'] < 0.9
 
 
 def test_flare22(tmp_path):

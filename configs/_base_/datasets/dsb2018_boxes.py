@@ -25,13 +25,14 @@ train_pipeline = [
     ),
     dict(type='PackBoxPromptInputs'),
 ]
-# Labels after Resize, so that scores are taken at the original size.
+# Labels after Resize, so that scores are taken at the original size. Boxes are drawn
+# loosely: tight ones alone, filled with ellipses, have a DSC of 0.89.
 test_pipeline = [
     dict(type='LoadMedicalImage'),
     dict(type='Resize', scale=image_size, keep_ratio=False, interpolation='bicubic'),
     dict(type='MinMaxNormalize'),
     dict(type='LoadLabelMap', with_instances=True),
-    dict(type='BoxPromptsFromMask', per='instance', min_area=20),
+    dict(type='BoxPromptsFromMask', per='instance', min_area=20, shift=2),
     dict(type='PackBoxPromptInputs'),
 ]
 train_dataloader = dict(
