@@ -54,11 +54,13 @@ class MasksForBoxPrompts(BaseTransform):
     ``gt_instance_map``. Added key: ``gt_masks`` (N, H, W) uint8 of 0 and 1, of the size
     of the maps: the pixels whose centre is in the box and that have its class, and
     where there are instances those of the one that fills the box best (the largest
-    intersection over union of instance and box). It may be empty. Modified keys:
-    ``gt_bboxes`` and ``gt_bboxes_labels``: boxes that a crop or a deformation left
-    without area are dropped.
+    intersection over union of instance and box). Modified keys: ``gt_bboxes`` and
+    ``gt_bboxes_labels``: boxes that a crop or a deformation left without area are
+    dropped.
 
     Args:
+        min_area: Boxes whose mask has fewer pixels are dropped too: for training, where
+            `BoxPromptSegmentor` wants an object in each. 0 keeps them, for scoring.
         skip_empty: Return None for an image without any box, which makes the data set
             draw another one in training. Otherwise there are 0 boxes.
 
@@ -67,7 +69,8 @@ class MasksForBoxPrompts(BaseTransform):
         ValueError: If a map does not fit.
     """
 
-    def __init__(self, skip_empty: bool = False) -> None:
+    def __init__(self, min_area: int = 0, skip_empty: bool = False) -> None:
+        self.min_area = min_area
         self.skip_empty = skip_empty
 
     def transform(self, results: dict) -> dict | None:
@@ -80,18 +83,14 @@ class MasksForBoxPrompts(BaseTransform):
                 )
         labels = checked_labels(results)
         scale = map_scale(results, labels.shape)
-        boxes = results['gt_bboxes']
+        boxes, classes = results['gt_bboxes'], results['gt_bboxes_labels']
         kept = (boxes[:, :2] < boxes[:, 2:]).all(1)
-        if not kept.any() and self.skip_empty:
-            return None
-        results['gt_bboxes'] = boxes[kept]
-        results['gt_bboxes_labels'] = results['gt_bboxes_labels'][kept]
+        boxes, classes = boxes[kept], classes[kept]
         instances = None
         if 'gt_instance_map' in results:
             instances = instance_numbers(results)
-        masks = np.zeros((kept.sum(), *labels.shape), np.uint8)
-        pairs = zip(results['gt_bboxes'] / scale, results['gt_bboxes_labels'])
-        for mask, (box, index) in zip(masks, pairs):
+        masks = np.zeros((len(boxes), *labels.shape), np.uint8)
+        for mask, box, index in zip(masks, boxes / scale, classes):
             # A pixel's centre is half a pixel from its corner.
             x1, y1, x2, y2 = np.ceil(box - 0.5).astype(int)
             place = slice(y1, y2), slice(x1, x2)
@@ -99,11 +98,18 @@ class MasksForBoxPrompts(BaseTransform):
             if instances is not None:
                 inside &= instances[place] == _best_instance(instances, place, inside)
             mask[place] = inside
-        results['gt_masks'] = masks
+        kept = masks.sum((1, 2), dtype=np.int64) >= self.min_area
+        if not kept.any() and self.skip_empty:
+            return None
+        results['gt_bboxes'], results['gt_bboxes_labels'] = boxes[kept], classes[kept]
+        results['gt_masks'] = masks[kept]
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(skip_empty={self.skip_empty})'
+        return (
+            f'{type(self).__name__}(min_area={self.min_area}, '
+            f'skip_empty={self.skip_empty})'
+        )
 
 
 def _best_instance(

@@ -116,7 +116,12 @@ def test_boxes_that_left_the_image_are_dropped():
     out = MasksForBoxPrompts()(sample(labels, boxes, [1, 2, 1]))
     assert out['gt_bboxes'].tolist() == [[2, 3, 5, 6]]
     assert out['gt_bboxes_labels'].tolist() == [2]
-    assert out['gt_masks'].shape == (1, 10, 10)
+    # Nothing of its class is in it, which is to be scored but not to be learnt.
+    assert out['gt_masks'].shape == (1, 10, 10) and not out['gt_masks'].any()
+    trained = sample(labels, [*boxes, (0, 0, 3, 4), (0, 0, 11, 1)], [1, 2, 1, 1, 1])
+    out = MasksForBoxPrompts(min_area=12)(trained)
+    assert out['gt_bboxes'].tolist() == [[0, 0, 3, 4]]
+    assert out['gt_bboxes_labels'].tolist() == [1] and out['gt_masks'].sum() == 12
     for some in ([], boxes[:1]):
         results = sample(labels, some, [1] * len(some))
         assert MasksForBoxPrompts(skip_empty=True)(dict(results)) is None
