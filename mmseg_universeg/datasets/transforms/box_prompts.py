@@ -35,13 +35,14 @@ class BoxPromptsFromMask(BaseTransform):
 
     A box is continuous, as MMCV's are: around the pixels of columns 3 to 5 it reaches
     from 3 to 6, and follows resizing and flipping exactly. The released MedSAM has the
-    index of the last pixel there, 5, so that its boxes are one pixel narrower and lower
-    at the right and at the bottom. That is one of 1024 pixels, where boxes grow by up
-    to 20; with the other end, flipping an image would not flip its boxes.
+    index of the last pixel there, 5, so its boxes end a pixel earlier at the right and
+    at the bottom. That is one of 1024 pixels, where boxes grow by up to 20; with that
+    end, flipping an image would not flip its boxes.
 
     Args:
         per: One box per ``'class'``, per ``'component'`` of each class (pixels that
-            touch at sides or corners) or per ``'instance'`` of the instance map.
+            touch at sides or corners) or per ``'instance'`` of the instance map (one
+            for each of its classes, should it have several).
         around: ``'mask'``, or ``'diameter'`` to take nothing from the mask but its
             longest diameter, as RECIST measures lesions; see `diameter_box`.
         classes: Indices of the classes that get boxes; by default all but 0 and 255.
@@ -56,8 +57,7 @@ class BoxPromptsFromMask(BaseTransform):
             draw another one in training. Otherwise there are 0 boxes.
 
     Raises:
-        ValueError: If an argument is out of range, a map does not fit, or an instance
-            holds pixels of two classes.
+        ValueError: If an argument is out of range or a map does not fit.
         KeyError: If a required key is missing.
     """
 
