@@ -2,10 +2,12 @@ from . import transforms
 from .acdc import ACDCSlicesDataset
 from .drive import DRIVEArchiveDataset
 from .dsb2018 import DSB2018Dataset
+from .flare22 import FLARE22Dataset
 from .folder import ImageMaskFolderDataset
 from .in_context import InContextDataset
 from .isbi2012 import ISBI2012Dataset
 from .medical import MedicalSegDataset
+from .medsam_npz import MedSAMNpzDataset
 from .synthetic import SyntheticTasksDataset
 from .wbc import WBCDataset
 
@@ -13,9 +15,11 @@ __all__ = [
     'ACDCSlicesDataset',
     'DRIVEArchiveDataset',
     'DSB2018Dataset',
+    'FLARE22Dataset',
     'ISBI2012Dataset',
     'ImageMaskFolderDataset',
     'InContextDataset',
+    'MedSAMNpzDataset',
     'MedicalSegDataset',
     'SyntheticTasksDataset',
     'WBCDataset',

@@ -62,7 +62,7 @@ class ImageMaskFolderDataset(MedicalSegDataset):
     ) -> None:
         if stray not in ('error', 'background'):
             raise ValueError(f"stray must be 'error' or 'background', found {stray!r}")
-        _check_label_values(label_values, classes)
+        check_label_values(label_values, classes)
         self.LABEL_VALUES = dict(label_values)
         self.stray = stray
         self.folders = (images, masks)
@@ -99,7 +99,13 @@ class ImageMaskFolderDataset(MedicalSegDataset):
             )
 
 
-def _check_label_values(label_values: dict[int, int], classes: tuple[str, ...]) -> None:
+def check_label_values(label_values: dict[int, int], classes: tuple[str, ...]) -> None:
+    """Raise ValueError unless whole values stand for each class, and no other.
+
+    Args:
+        label_values: Value in the masks -> index of its class, 255 to ignore.
+        classes: Names of the classes.
+    """
     indices = set(label_values.values()) - {IGNORED}
     if indices != set(range(len(classes))) or not all(
         isinstance(value, int) for value in label_values

@@ -1,3 +1,3 @@
-from .metrics import CaseMetric
+from .metrics import BoxMetric, CaseMetric
 
-__all__ = ['CaseMetric']
+__all__ = ['BoxMetric', 'CaseMetric']

@@ -10,6 +10,9 @@ import numpy as np
 from mmengine.logging import MMLogger
 from prettytable import PrettyTable
 
+# What the three values of `quartiles` are called in names of metrics.
+QUARTILES = ('q1', 'median', 'q3')
+
 
 def finite_mean(values: np.ndarray) -> float:
     """Mean of the values that are neither NaN nor infinite.
@@ -22,6 +25,31 @@ def finite_mean(values: np.ndarray) -> float:
     """
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if finite.size else float('nan')
+
+
+def quartiles(values: np.ndarray) -> tuple[float, float, float]:
+    """First quartile, median and third quartile of the values that are not NaN.
+
+    Linear between the two nearest values; infinite values count as the largest.
+
+    Args:
+        values: (N,) float.
+
+    Returns:
+        The three, in this order; NaN where no value is left.
+    """
+    known = np.sort(values[~np.isnan(values)])
+    if not known.size:
+        return (float('nan'),) * 3
+    found = []
+    for share in (0.25, 0.5, 0.75):
+        low, rest = divmod(share * (known.size - 1), 1)
+        at = known[int(low)]
+        # Not by NumPy's percentile, where infinite neighbours make NaN.
+        if rest and np.isfinite(at):
+            at = at + rest * (known[int(low) + 1] - at)
+        found.append(float(at))
+    return tuple(found)
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
@@ -84,6 +112,28 @@ def case_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
         for title in titles
     ]
     table.add_row(['mean', *(f'{mean:.4f}' for mean in means), '', ''])
+    return table.get_string()
+
+
+def quartile_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
+    """Mean, median and quartiles, a row for each class.
+
+    Args:
+        scores: As in `case_table`.
+
+    Returns:
+        The table as text, NaN left out of all, infinite values of the mean only.
+    """
+    table = PrettyTable(['class', *scores, 'scored'])
+    table.align = 'r'
+    table.align['class'] = 'l'
+    for name, first in next(iter(scores.values())).items():
+        cells = []
+        for column in scores.values():
+            low, median, high = quartiles(column[name])
+            mean = finite_mean(column[name])
+            cells.append(f'{mean:.4f}, {median:.4f} [{low:.4f}, {high:.4f}]')
+        table.add_row([name, *cells, np.count_nonzero(~np.isnan(first))])
     return table.get_string()
 
 

@@ -2,7 +2,8 @@
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .whole_files import whole_file
 # In the order of the axes of `imgs`, as written here, and as written by SimpleITK.
 _ARRAY_AXES = 'zyx'
 _RELEASED_AXES = 'xyz'
+_OPTIONAL = ('spacing', 'spacing_axes', 'slice_indices')
 
 
 @dataclass(frozen=True)
@@ -73,33 +75,47 @@ def read_medsam_npz(
         ValueError: A truncated or damaged file, one that holds pickled objects
             (which could run code), lacks a key, or whose arrays do not fit.
     """
-    if unsaid_spacing_axes not in (_ARRAY_AXES, _RELEASED_AXES):
-        raise ValueError(
-            f"unsaid_spacing_axes must be 'xyz' or 'zyx', found {unsaid_spacing_axes!r}"
-        )
-    arrays = _read_arrays(path)
-    spacing = arrays.get('spacing')
-    if spacing is not None:
-        spacing = tuple(np.ravel(spacing).tolist())
-        axes = str(arrays.get('spacing_axes', unsaid_spacing_axes))
-        if axes == _RELEASED_AXES:
-            spacing = spacing[::-1]
-        elif axes != _ARRAY_AXES:
-            raise ValueError(f"{path}: spacing_axes is {axes!r}, wanted 'xyz' or 'zyx'")
-    indices = arrays.get('slice_indices')
-    if indices is not None:
-        indices = tuple(np.ravel(indices).tolist())
-    content = MedSAMNpz(arrays['imgs'], arrays['gts'], spacing, indices)
+    with _open(path) as file:
+        arrays = {key: file[key] for key in ('imgs', 'gts', *_OPTIONAL) if key in file}
+    content = MedSAMNpz(
+        arrays['imgs'], arrays['gts'], *_about_slices(arrays, path, unsaid_spacing_axes)
+    )
     _check(content, path)
     return content
 
 
-def _read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    keys = ('imgs', 'gts', 'spacing', 'spacing_axes', 'slice_indices')
+def read_medsam_npz_outline(
+    path: str | Path, unsaid_spacing_axes: str = _RELEASED_AXES
+) -> tuple[tuple[int, ...], tuple[float, ...] | None, tuple[int, ...] | None]:
+    """Read of a file what stands beside images and labels, in milliseconds.
+
+    Returns:
+        Shape of ``gts``; ``spacing`` and ``slice_indices`` as in `MedSAMNpz`.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: A truncated file, pickled objects, or a key that is missing.
+    """
+    with _open(path) as file:
+        arrays = {key: file[key] for key in _OPTIONAL if key in file}
+        with file.zip.open('gts.npy') as member:
+            major, minor = np.lib.format.read_magic(member)
+            if (major, minor) != (1, 0):
+                raise ValueError(f'gts has NPY version {major}.{minor}, wanted 1.0')
+            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        if dtype.hasobject:
+            raise ValueError('gts holds pickled objects')
+    return shape, *_about_slices(arrays, path, unsaid_spacing_axes)
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Open a file that has images and labels; errors of reading it name it."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in keys[:2] if key not in file]
-            arrays = {key: file[key] for key in keys if key in file}
+            missing = [key for key in ('imgs', 'gts') if key not in file]
+            if not missing:
+                yield file
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such NPZ file') from None
     # A single array (NPY) is no context manager.
@@ -118,7 +134,27 @@ def _read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         raise ValueError(f'{path}: not a whole NPZ file ({error})') from error
     if missing:
         raise ValueError(f'{path}: has no {" and ".join(missing)}, wanted both')
-    return arrays
+
+
+def _about_slices(
+    arrays: dict[str, np.ndarray], path: str | Path, unsaid_spacing_axes: str
+) -> tuple[tuple[float, ...] | None, tuple[int, ...] | None]:
+    """Return spacing, in the order of the array's axes, and slice_indices."""
+    if unsaid_spacing_axes not in (_ARRAY_AXES, _RELEASED_AXES):
+        raise ValueError(
+            f"unsaid_spacing_axes must be 'xyz' or 'zyx', found {unsaid_spacing_axes!r}"
+        )
+    spacing, indices = arrays.get('spacing'), arrays.get('slice_indices')
+    if spacing is not None:
+        spacing = tuple(np.ravel(spacing).tolist())
+        axes = str(arrays.get('spacing_axes', unsaid_spacing_axes))
+        if axes == _RELEASED_AXES:
+            spacing = spacing[::-1]
+        elif axes != _ARRAY_AXES:
+            raise ValueError(f"{path}: spacing_axes is {axes!r}, wanted 'xyz' or 'zyx'")
+    if indices is not None:
+        indices = tuple(np.ravel(indices).tolist())
+    return spacing, indices
 
 
 def _check(content: MedSAMNpz, path: str | Path) -> None:

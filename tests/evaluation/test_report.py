@@ -4,6 +4,8 @@ import pytest
 from mmseg_universeg.evaluation.report import (
     case_table,
     finite_mean,
+    quartile_table,
+    quartiles,
     short_names,
     write_csv,
 )
@@ -12,6 +14,34 @@ from mmseg_universeg.evaluation.report import (
 def test_finite_mean():
     assert finite_mean(np.array([1.0, np.nan, 3.0, np.inf])) == 2
     assert np.isnan(finite_mean(np.array([np.nan, np.inf])))
+
+
+@pytest.mark.parametrize('count', [1, 2, 3, 4, 10, 101])
+def test_quartiles(count):
+    values = np.random.default_rng(count).normal(size=count)
+    with_gaps = np.concatenate((values, [np.nan, np.nan]))
+    np.testing.assert_allclose(
+        quartiles(with_gaps), np.percentile(values, [25, 50, 75])
+    )
+
+
+def test_quartiles_with_infinite_and_without_values():
+    assert quartiles(np.array([1.0, np.inf, 2.0, np.inf, 3.0])) == (2, 3, np.inf)
+    assert quartiles(np.array([1.0, np.inf])) == (np.inf, np.inf, np.inf)
+    assert quartiles(np.array([np.inf, np.inf])) == (np.inf, np.inf, np.inf)
+    assert np.isnan(quartiles(np.array([np.nan]))).all()
+
+
+def test_table_of_quartiles():
+    values = np.array([0.0, 0.1, 0.2, 0.9, np.nan])
+    text = quartile_table({'DSC': {'a': values}, 'HD95': {'a': values + 1}})
+    row = [cell.strip() for cell in text.splitlines()[3].split('|')[1:-1]]
+    assert row == [
+        'a',
+        '0.3000, 0.1500 [0.0750, 0.3750]',
+        '1.3000, 1.1500 [1.0750, 1.3750]',
+        '4',
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,12 @@ import pytest
 from scipy.ndimage import binary_erosion
 from scipy.spatial.distance import cdist
 
-from mmseg_universeg.evaluation.scores import dice_score, hausdorff_95, surface_dice
+from mmseg_universeg.evaluation.scores import (
+    dice_score,
+    hausdorff_95,
+    surface_dice,
+    surface_dice_medsam,
+)
 
 
 def box(shape, *slices):
@@ -142,3 +147,22 @@ def test_equal_masks():
     assert dice_score(mask, mask) == 1
     assert surface_dice(mask, mask, (1, 1), 0.0) == 1
     assert hausdorff_95(mask, mask, (1, 1)) == 0
+
+
+@pytest.mark.parametrize(
+    ('tolerance', 'plane', 'volume'), [(1.0, 0.5, 0.9663), (2.0, 0.5201, 0.9862)]
+)
+def test_the_released_evaluation_takes_an_image_for_a_volume(tolerance, plane, volume):
+    # Figures of the released code, on a square that is shifted by 3 pixels.
+    truth = box((80, 80), slice(10, 60), slice(10, 60))
+    pred = box((80, 80), slice(10, 60), slice(13, 63))
+    scores = [
+        score(pred, truth, (1.0, 1.0), tolerance)
+        for score in (surface_dice, surface_dice_medsam)
+    ]
+    assert scores == pytest.approx([plane, volume], abs=5e-5)
+    cubes = [np.stack([mask[::4, ::4]] * 5) for mask in (pred, truth)]
+    assert surface_dice_medsam(*cubes, (3, 1, 1), tolerance) == surface_dice(
+        *cubes, (3, 1, 1), tolerance
+    )
+    assert surface_dice_medsam(pred, np.zeros_like(pred), (1, 1), tolerance) == 0

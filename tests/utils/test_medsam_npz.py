@@ -9,6 +9,7 @@ import pytest
 from mmseg_universeg.utils.medsam_npz import (
     MedSAMNpz,
     read_medsam_npz,
+    read_medsam_npz_outline,
     write_medsam_npz,
 )
 
@@ -43,6 +44,24 @@ def test_released_spacing_is_x_y_z(tmp_path: Path) -> None:
     assert read_medsam_npz(path).slice_indices is None
     with pytest.raises(ValueError, match="must be 'xyz' or 'zyx', found 'yzx'"):
         read_medsam_npz(path, unsaid_spacing_axes='yzx')
+
+
+def test_outline(tmp_path: Path) -> None:
+    path = tmp_path / 'a.npz'
+    write_medsam_npz(path, MedSAMNpz(IMGS, GTS, (5.0, 0.7, 0.8), (4, 5, 9)))
+    assert read_medsam_npz_outline(path) == ((3, 8, 9), (5.0, 0.7, 0.8), (4, 5, 9))
+    np.savez(path, imgs=IMGS, gts=GTS, spacing=(0.8, 0.7, 5.0))
+    assert read_medsam_npz_outline(path) == ((3, 8, 9), (5.0, 0.7, 0.8), None)
+    write_medsam_npz(path, MedSAMNpz(IMGS[0], GTS[0]))
+    assert read_medsam_npz_outline(path) == ((8, 9), None, None)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ValueError, match=r'a\.npz: not a whole NPZ file'):
+        read_medsam_npz_outline(path)
+    np.savez(path, imgs=IMGS, gts=np.array([Harmful()], object))
+    with pytest.raises(ValueError, match=r'a\.npz: refused, it holds pickled objects'):
+        read_medsam_npz_outline(path)
+    with pytest.raises(FileNotFoundError, match=r'b\.npz: no such NPZ file'):
+        read_medsam_npz_outline(tmp_path / 'b.npz')
 
 
 @pytest.mark.parametrize('shape', [(8, 9), (8, 9, 3)])

@@ -8,13 +8,18 @@ from .augment_intensity import (
     RandomSharpness,
 )
 from .augment_labels import RandomEdgeLabels, RandomFlipLabels
+from .box_files import LoadBoxPrompts
+from .box_masks import MasksForBoxPrompts, RandomCropWithBoxes
+from .box_packing import PackBoxPromptInputs
+from .box_prompts import BoxPromptsFromMask
 from .elastic import BioMedicalElasticDeform
 from .episode import AugmentAlike, AugmentEach
 from .formatting import PackEpisodeInputs, PackWeightedSegInputs
-from .intensity import MinMaxNormalize, ToGrayscale
+from .intensity import MinMaxNormalize, ToGrayscale, ToThreeChannels
 from .load_once import LoadOnce
 from .loading import LoadLabelMap, LoadMedicalImage
 from .mosaic import BioMedicalRandomMosaic
+from .npz import LoadMedSAMNpzImage, LoadMedSAMNpzLabelMap
 from .weight_map import GenerateBorderWeightMap
 
 __all__ = [
@@ -22,15 +27,22 @@ __all__ = [
     'AugmentEach',
     'BioMedicalElasticDeform',
     'BioMedicalRandomMosaic',
+    'BoxPromptsFromMask',
     'GenerateBorderWeightMap',
+    'LoadBoxPrompts',
     'LoadLabelMap',
+    'LoadMedSAMNpzImage',
+    'LoadMedSAMNpzLabelMap',
     'LoadMedicalImage',
     'LoadOnce',
+    'MasksForBoxPrompts',
     'MinMaxNormalize',
+    'PackBoxPromptInputs',
     'PackEpisodeInputs',
     'PackWeightedSegInputs',
     'RandomAffineWarp',
     'RandomBrightnessContrast',
+    'RandomCropWithBoxes',
     'RandomEdgeLabels',
     'RandomElastic',
     'RandomFlipIntensities',
@@ -40,4 +52,5 @@ __all__ = [
     'RandomGaussianNoise',
     'RandomSharpness',
     'ToGrayscale',
+    'ToThreeChannels',
 ]

@@ -7,6 +7,7 @@ import numpy as np
 from mmseg.registry import TRANSFORMS
 
 from .augment_base import RandomAugmentation, checked_range
+from .boxes import refuse_boxes
 from .displacement import dense_displacement
 
 BORDERS = {'constant': cv2.BORDER_CONSTANT, 'reflect': cv2.BORDER_REFLECT_101}
@@ -36,7 +37,12 @@ class WarpAugmentation(RandomAugmentation):
         raise NotImplementedError
 
     def augment(self, results: dict) -> None:
-        """Warp ``img`` and every map listed in ``seg_fields`` alike."""
+        """Warp ``img`` and every map listed in ``seg_fields`` alike.
+
+        Raises:
+            ValueError: There are boxes, which this would leave behind.
+        """
+        refuse_boxes(results, type(self).__name__)
         img = results['img']
         warp = self.draw(*img.shape[:2])
         # OpenCV drops a last axis of one channel.

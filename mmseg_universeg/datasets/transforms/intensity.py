@@ -1,4 +1,4 @@
-"""Intensities as UniverSeg wants them: grey, in [0, 1] per image."""
+"""Channels, and intensities in [0, 1] per image."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -111,3 +111,32 @@ class MinMaxNormalize(BaseTransform):
         return (
             f'{type(self).__name__}(clip={self.clip}, percentiles={self.percentiles})'
         )
+
+
+@TRANSFORMS.register_module()
+class ToThreeChannels(BaseTransform):
+    """Repeat a grey image's channel, and leave an image of three as it is.
+
+    For models whose encoder reads colour, as SAM's.
+
+    Required and modified key: ``img``, (H, W) or (H, W, 3) -> (H, W, 3), same dtype.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Give ``results['img']`` three channels.
+
+        Raises:
+            ValueError: The image has neither 1 nor 3 channels.
+        """
+        img = results['img']
+        if img.ndim == 2:
+            results['img'] = np.repeat(img[..., None], 3, axis=2)
+        elif img.ndim != 3 or img.shape[2] != 3:
+            raise ValueError(
+                f'{results.get("img_path")}: ToThreeChannels wants an image (H, W) or '
+                f'(H, W, 3), found {img.shape}'
+            )
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'

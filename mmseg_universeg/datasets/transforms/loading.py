@@ -184,7 +184,7 @@ class LoadLabelMap(BaseTransform):
 
     def _load_mask(self, path: str, results: dict) -> np.ndarray:
         """Return (H, W) integers, checked against the image's size."""
-        mask = read_image(path, palette_as='index', backend_args=self.backend_args)
+        mask = self.read_mask(path, results)
         if mask.ndim == 3:
             mask = _one_channel(mask, path)
         if mask.dtype.kind not in 'ui':
@@ -196,6 +196,10 @@ class LoadLabelMap(BaseTransform):
                 f'the size of its image {results["img_path"]}'
             )
         return mask
+
+    def read_mask(self, path: str, results: dict) -> np.ndarray:
+        """Return what the file holds, (H, W) or (H, W, C); subclasses read others."""
+        return read_image(path, palette_as='index', backend_args=self.backend_args)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(with_instances={self.with_instances})'

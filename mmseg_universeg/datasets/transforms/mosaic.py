@@ -9,6 +9,7 @@ from mmseg.datasets.transforms import RandomMosaic
 from mmseg.registry import TRANSFORMS
 
 from .augment_base import checked_range
+from .boxes import refuse_boxes
 
 # Fill values of the maps that are not filled with seg_pad_val.
 FILLS = {'gt_instance_map': 0, 'gt_weight_map': 0}
@@ -136,7 +137,8 @@ class BioMedicalRandomMosaic(RandomMosaic):
         Raises:
             KeyError: A required key is missing, or a map is not in ``seg_fields``.
             ValueError: The images differ in channels or dtype, a map differs from its
-                image in size, or a value does not fit into a dtype.
+                image in size, a value does not fit into a dtype, or there are boxes,
+                which this would leave behind.
         """
         maps = _listed_maps(results)
         if 'mix_results' not in results:
@@ -146,6 +148,7 @@ class BioMedicalRandomMosaic(RandomMosaic):
             )
         if not results['mix_results']:
             return results
+        refuse_boxes(results, type(self).__name__)
         samples = [results, *results['mix_results']]
         if len(samples) != 4:
             raise ValueError(

@@ -1,3 +1,4 @@
+from .box_metric import BoxMetric
 from .case_metric import CaseMetric
 
-__all__ = ['CaseMetric']
+__all__ = ['BoxMetric', 'CaseMetric']

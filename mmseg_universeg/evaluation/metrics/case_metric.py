@@ -1,23 +1,27 @@
 """DSC, NSD and HD95 of every case and class."""
 
 from collections.abc import Sequence
-from functools import partial
-from math import isfinite
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 
-from ..report import case_table, finite_mean, in_log_folder, short_names, write_csv
-from ..scores import dice_score, hausdorff_95, surface_dice
+from ..report import (
+    QUARTILES,
+    case_table,
+    finite_mean,
+    quartile_table,
+    quartiles,
+    short_names,
+)
 from ..volumes import Slice, join_slices
+from .score_metric import ScoreMetric
 
 EPISODE_CLASSES = ('background', 'foreground')
 
 
 @METRICS.register_module()
-class CaseMetric(BaseMetric):
+class CaseMetric(ScoreMetric):
     """Scores of each case and class, then their mean.
 
     A case is one image; slices that carry the same ``case_id`` in their metainfo are
@@ -38,55 +42,29 @@ class CaseMetric(BaseMetric):
     checkpoint: ``CheckpointHook(save_best='case/DSC', rule='greater')``.
 
     Args:
-        metrics: Which of ``dsc``, ``nsd`` and ``hd95``.
-        tolerance: Of the NSD, in mm (in pixels where no spacing is known). 2 as in
-            MedSAM (Ma et al., Nature Communications 2024).
-        spacing: Size of a pixel in mm where a sample's metainfo has no ``spacing``:
-            one number, or one per axis in the order of the array's axes (rows,
-            columns; slices, rows, columns for volumes). None: distances are in
-            pixels.
-        ignore_index: Truth value of the pixels that are left out of both masks.
-        csv_file: Where the scores of every case are written; a relative path is
-            relative to the folder of the run's log file, and without a log file
-            nothing is written. Replaced by each later evaluation of the run. None:
-            not written.
-        collect_device: As in :class:`mmengine.evaluator.BaseMetric`.
-        prefix: As in :class:`mmengine.evaluator.BaseMetric`.
-        collect_dir: As in :class:`mmengine.evaluator.BaseMetric`.
+        metrics: Which of ``dsc``, ``nsd``, ``nsd_medsam`` and ``hd95``.
+        csv_file: See :class:`ScoreMetric`.
+        quartiles: Also return the median and the quartiles over cases of each score and
+            class, as ``DSC_median/<class>``, ``DSC_q1/<class>`` and
+            ``DSC_q3/<class>``, and print a table of them.
+        **kwargs: ``tolerance``, ``spacing`` and others of :class:`ScoreMetric`.
 
     Raises:
         ValueError: Unknown metric, negative tolerance or spacing that is not positive.
     """
 
     default_prefix = 'case'
-    names = {'dsc': 'DSC', 'nsd': 'NSD', 'hd95': 'HD95'}
 
     def __init__(
         self,
         metrics: Sequence[str] = ('dsc', 'nsd', 'hd95'),
-        tolerance: float = 2.0,
-        spacing: float | Sequence[float] | None = None,
-        ignore_index: int = 255,
+        *,
         csv_file: str | None = 'cases.csv',
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        quartiles: bool = False,
+        **kwargs,
     ) -> None:
-        super().__init__(collect_device, prefix, collect_dir)
-        unknown = [name for name in metrics if name not in self.names]
-        if unknown or not metrics or isinstance(metrics, str):
-            raise ValueError(
-                f'metrics must be a list of {list(self.names)}, got {metrics!r}'
-            )
-        if not (tolerance >= 0 and isfinite(tolerance)):
-            raise ValueError(f'tolerance must be 0 mm or more, got {tolerance!r}')
-        if spacing is not None and not np.all(np.asarray(spacing) > 0):
-            raise ValueError(f'spacing must be positive (mm), got {spacing!r}')
-        self.metrics = tuple(metrics)
-        self.tolerance = tolerance
-        self.spacing = spacing
-        self.ignore_index = ignore_index
-        self.csv_file = csv_file
+        super().__init__(metrics, csv_file=csv_file, **kwargs)
+        self.quartiles = quartiles
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Score the images of a batch; keep those that are slices of a volume.
@@ -111,7 +89,7 @@ class CaseMetric(BaseMetric):
             case_id, spacing = sample.get('case_id'), sample.get('spacing')
             # An episode is a case of its own, whatever volume its query is from.
             if case_id is None or entry['task'] is not None:
-                spacing, entry['unit'] = self._spacing(spacing, 2, entry['img_path'])
+                spacing, entry['unit'] = self.pixel_size(spacing, 2, entry['img_path'])
                 entry['scores'] = self._score(pred, truth, classes, spacing)
             elif sample.get('slice_index') is None:
                 raise ValueError(
@@ -161,43 +139,38 @@ class CaseMetric(BaseMetric):
             by_class = {c: finite_mean(v) for c, v in values[metric].items()}
             means[key] = finite_mean(np.array(list(by_class.values())))
             means.update({f'{key}/{c}': mean for c, mean in by_class.items()})
+            if self.quartiles:
+                for c, of_class in values[metric].items():
+                    for name, value in zip(QUARTILES, quartiles(of_class)):
+                        means[f'{key}_{name}/{c}'] = value
         self._report(cases, values, units.pop())
         return means
 
     def _report(self, cases: list, values: dict[str, dict], unit: str) -> None:
         """Print the table and write the CSV."""
-        titles = {
-            'dsc': 'DSC',
-            'nsd': f'NSD at {self.tolerance:g} {unit}',
-            'hd95': f'HD95 ({unit})',
-        }
-        table = case_table({titles[m]: values[m] for m in self.metrics})
-        logger = MMLogger.get_current_instance()
-        logger.info(
+        columns = {self.title(m, unit): values[m] for m in self.metrics}
+        MMLogger.get_current_instance().info(
             f'{len(cases)} cases, mean ± standard deviation over cases; skipped: class '
-            f'in neither mask; infinite: class in one mask only\n{table}'
+            'in neither mask; infinite: class in one mask only\n'
+            f'{case_table(columns)}'
         )
-        path = None if self.csv_file is None else in_log_folder(self.csv_file)
-        if path is not None:
-            rows = [
-                [name, c, *(scores[c][m] for m in self.metrics)]
-                for name, scores, _ in cases
-                for c in scores
-            ]
-            write_csv(
-                path, ['case', 'class', *(self.names[m] for m in self.metrics)], rows
+        if self.quartiles:
+            MMLogger.get_current_instance().info(
+                f'mean, median [quartiles] over cases\n{quartile_table(columns)}'
             )
-            logger.info(f'scores of every case: {path}')
+        rows = [
+            [name, c, *(scores[c][m] for m in self.metrics)]
+            for name, scores, _ in cases
+            for c in scores
+        ]
+        self.write_scores(
+            ['case', 'class', *(self.names[m] for m in self.metrics)], rows
+        )
 
     def _classes(self, sample: dict) -> tuple[str, ...]:
         if sample.get('task') is not None:
             return EPISODE_CLASSES
-        classes = (self.dataset_meta or {}).get('classes')
-        if classes is None:
-            raise ValueError(
-                "CaseMetric needs class names: the data set's metainfo has no 'classes'"
-            )
-        return tuple(classes)
+        return self.class_names()
 
     def _label_maps(
         self, sample: dict, num_classes: int
@@ -231,23 +204,6 @@ class CaseMetric(BaseMetric):
         pred[ignored] = truth[ignored] = -1
         return pred, truth
 
-    def _spacing(
-        self, given: float | Sequence[float] | None, ndim: int, where: str | None
-    ) -> tuple[np.ndarray, str]:
-        """Size of a pixel along each axis, and its unit."""
-        spacing = self.spacing if given is None else given
-        if spacing is None:
-            return np.ones(ndim), 'px'
-        sizes = np.asarray(spacing, dtype=float)
-        if sizes.ndim == 0:
-            sizes = np.full(ndim, float(sizes))
-        if len(sizes) != ndim or not np.all(sizes > 0):
-            raise ValueError(
-                f'{where}: spacing must be {ndim} positive numbers (mm), one per axis '
-                f'of the array, got {spacing!r}'
-            )
-        return sizes, 'mm'
-
     def _score(
         self,
         pred: np.ndarray,
@@ -256,13 +212,8 @@ class CaseMetric(BaseMetric):
         spacing: np.ndarray,
     ) -> dict[str, dict[str, float]]:
         """Scores of one case: by class, then by metric."""
-        score = {
-            'dsc': dice_score,
-            'nsd': partial(surface_dice, spacing=spacing, tolerance=self.tolerance),
-            'hd95': partial(hausdorff_95, spacing=spacing),
-        }
         return {
-            name: {m: score[m](pred == index, truth == index) for m in self.metrics}
+            name: self.score(pred == index, truth == index, spacing)
             for index, name in enumerate(classes)
             if name.lower() != 'background'
         }
@@ -283,7 +234,7 @@ class CaseMetric(BaseMetric):
             cases.append((name, entry['scores'], entry['unit']))
         for name, slices in volumes.items():
             pred, truth = join_slices(name, slices)
-            spacing, unit = self._spacing(slices[0].spacing, 3, name)
+            spacing, unit = self.pixel_size(slices[0].spacing, 3, name)
             if len(slices) == 1:
                 pred, truth, spacing = pred[0], truth[0], spacing[1:]
             scores = self._score(pred, truth, slices[0].classes, spacing)

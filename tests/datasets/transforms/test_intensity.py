@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_universeg.datasets.transforms import MinMaxNormalize, ToGrayscale
+from mmseg_universeg.datasets.transforms import (
+    MinMaxNormalize,
+    ToGrayscale,
+    ToThreeChannels,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -99,3 +103,14 @@ def test_nan_and_infinity_are_named() -> None:
 def test_options_are_checked(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MinMaxNormalize(**options)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16, np.float32])
+def test_three_channels(dtype) -> None:
+    grey = RNG.integers(0, 256, (5, 7)).astype(dtype)
+    out = _apply(ToThreeChannels(), grey)
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out, np.stack([grey] * 3, axis=2))
+    assert _apply(ToThreeChannels(), out) is out
+    with pytest.raises(ValueError, match=r'image\.png: .*found \(5, 7, 4\)'):
+        _apply(ToThreeChannels(), np.zeros((5, 7, 4)))

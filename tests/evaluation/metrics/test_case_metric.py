@@ -141,6 +141,38 @@ def test_tolerance_and_spacing():
     assert scores['case/HD95/cytoplasm'] == pytest.approx(12)
 
 
+def test_medians_and_quartiles_on_request(log_folder):
+    truth = np.zeros((10, 10), dtype=int)
+    truth[:8, :8] = 1
+    samples = []
+    for rows in (8, 6, 4, 2):  # DSC 1, 6/7, 2/3 and 2/5
+        pred = truth.copy()
+        pred[rows:] = 0
+        samples.append(sample(pred, truth, img_path=f'{rows}.png'))
+    scores = evaluate(samples, metrics=['dsc'], quartiles=True)
+    wanted = np.percentile([1, 6 / 7, 2 / 3, 2 / 5], [25, 50, 75])
+    found = [scores[f'case/DSC_{q}/cytoplasm'] for q in ('q1', 'median', 'q3')]
+    assert found == pytest.approx(wanted)
+    low, median, high = wanted
+    cell = f'{median:.4f} [{low:.4f}, {high:.4f}]'
+    assert cell in (log_folder / 'run.log').read_text()
+
+
+def test_the_form_of_the_released_evaluation_has_its_own_name(log_folder):
+    truth = np.zeros((40, 40), dtype=int)
+    truth[5:30, 5:30] = 1
+    pred = np.roll(truth, 3, axis=1)
+    scores = evaluate(
+        [sample(pred, truth, img_path='a.png')], metrics=['nsd', 'nsd_medsam']
+    )
+    masks = pred[..., None] == 1, truth[..., None] == 1
+    assert scores['case/NSD_MedSAM/cytoplasm'] == pytest.approx(
+        surface_dice(*masks, (1, 1, 1), 2.0)
+    )
+    assert scores['case/NSD_MedSAM'] > 0.9 > 0.6 > scores['case/NSD']
+    assert 'NSD (H,W,1) at 2 px' in (log_folder / 'run.log').read_text()
+
+
 def slices_of(case_id, maps, **metainfo):
     return [
         sample(p, t, img_path=f'{case_id}_{z}', case_id=case_id, slice_index=z)
@@ -293,7 +325,7 @@ def test_csv_at_a_given_place(tmp_path):
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        ({'metrics': ['dice']}, "list of .*'dsc', 'nsd', 'hd95'.*got \\['dice'\\]"),
+        ({'metrics': ['dice']}, "list of .*'dsc', 'nsd', .*'hd95'.*got \\['dice'\\]"),
         ({'metrics': 'dsc'}, 'must be a list'),
         ({'metrics': []}, 'must be a list'),
         ({'tolerance': -1}, 'tolerance must be 0 mm or more, got -1'),
