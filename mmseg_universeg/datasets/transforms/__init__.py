@@ -9,6 +9,7 @@ from .augment_intensity import (
 )
 from .augment_labels import RandomEdgeLabels, RandomFlipLabels
 from .elastic import BioMedicalElasticDeform
+from .embedding import LoadImageEmbedding
 from .episode import AugmentAlike, AugmentEach
 from .formatting import PackEpisodeInputs, PackWeightedSegInputs
 from .intensity import MinMaxNormalize, ToGrayscale
@@ -22,6 +23,7 @@ __all__ = [
     'BioMedicalElasticDeform',
     'BioMedicalRandomMosaic',
     'GenerateBorderWeightMap',
+    'LoadImageEmbedding',
     'LoadLabelMap',
     'LoadMedicalImage',
     'MinMaxNormalize',
