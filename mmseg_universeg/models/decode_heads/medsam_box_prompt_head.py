@@ -11,8 +11,10 @@ from torch.nn import functional as F
 
 from ...utils.checkpoint import check_fit
 
-# What a decoder holds of them at a time bounds the memory of a prediction.
-PROMPTS_AT_ONCE = 16
+# Numbers in the embeddings that are decoded at a time for a prediction, two or 64 of
+# MedSAM's: what stays in a CPU's cache, which is 1.6 times as fast as many; what fills
+# a GPU.
+CPU_CHUNK, GPU_CHUNK = 2**21, 2**26
 
 
 @MODELS.register_module()
@@ -119,7 +121,10 @@ class MedSAMBoxPromptHead(BaseModule):
             sparse, dense = self.prompt_encoder(points=points, boxes=boxes, masks=None)
             positions = self.prompt_encoder.get_dense_pe()
         # Where gradients are kept, cutting the batch would save nothing.
-        at_once = len(sparse) if torch.is_grad_enabled() else PROMPTS_AT_ONCE
+        at_once = len(sparse)
+        if not torch.is_grad_enabled():
+            chunk = CPU_CHUNK if embedding.device.type == 'cpu' else GPU_CHUNK
+            at_once = max(1, chunk // embedding.numel())
         parts = [
             self.mask_decoder(
                 image_embeddings=embedding.unsqueeze(0),

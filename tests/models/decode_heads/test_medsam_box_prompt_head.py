@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 
 from mmseg_universeg.models import MedSAMBoxPromptHead
+from mmseg_universeg.models.decode_heads import medsam_box_prompt_head
 
 BOXES = torch.tensor(
     [[4.0, 8, 30, 50], [0, 0, 64, 64], [10.5, 20.25, 11.5, 60], [33, 1, 63, 9]]
@@ -44,11 +45,12 @@ def decoded_by_sam(sam, embedding, **prompts):
     )
 
 
-# 1 and 4 prompts; more than are decoded at once, and as many as that twice.
+# More prompts than are decoded at once, and as many as that twice.
 @pytest.mark.parametrize('number', [1, 4, 19, 32])
 @pytest.mark.parametrize('kind', ['boxes', 'points'])
 @torch.no_grad()
-def test_equals_segment_anything(pair, number, kind):
+def test_equals_segment_anything(pair, monkeypatch, number, kind):
+    monkeypatch.setattr(medsam_box_prompt_head, 'CPU_CHUNK', 16 * 32 * 4 * 4)
     sam, head = pair
     embedding = torch.randn(32, 4, 4)
     if kind == 'boxes':
