@@ -105,24 +105,24 @@ def draw_samples(
     Raises:
         ValueError: If an image is another when it is drawn again.
     """
-    number = 0
     for split in splits:
         dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
         own = range(rank, len(dataset), world)
         bar = ProgressBar(len(own), file=sys.stderr)
         for index in own:
+            bar.update()
             sample, again = dataset[index], dataset[index]
+            meta, other = (one['data_samples'].metainfo for one in (sample, again))
+            if embedding_file('', meta) != embedding_file('', other):
+                # Nothing to train on: the data set gives any other image instead.
+                continue
             if not torch.equal(sample['inputs'], again['inputs']):
-                path = sample['data_samples'].metainfo.get('img_path')
                 raise ValueError(
-                    f'{path}: its pipeline ({split}) gives another image each time, '
-                    'and a cache holds only one: wanted no random change of the image'
+                    f'{meta["img_path"]}: its pipeline ({split}) gives another image '
+                    'each time, and a cache holds only one: wanted no random change of '
+                    'the image'
                 )
             yield sample
-            number += 1
-            bar.update()
-    if not number and not rank:
-        raise ValueError(f'the splits {list(splits)} have no images')
 
 
 @torch.no_grad()
@@ -167,8 +167,8 @@ def fill_cache(
             write_embedding(path, embedding)
         except OSError as error:
             raise OSError(
-                f'{path} cannot be written after {made} others: {error}. '
-                'Run again to make the rest'
+                f'{error}: no more embeddings can be written after {made}. Run again '
+                'to make the rest'
             ) from error
         made += 1
     return made, kept

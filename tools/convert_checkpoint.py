@@ -20,6 +20,7 @@ from torch import Tensor
 from mmseg_universeg.utils.checkpoint import load_weights
 from mmseg_universeg.utils.embeddings import weights_fingerprint
 from mmseg_universeg.utils.sam_keys import to_sam_keys, to_segmentor_keys
+from mmseg_universeg.utils.whole_files import whole_file
 
 ENCODER, FINGERPRINT = 'backbone.', 'backbone.fingerprint'
 
@@ -94,14 +95,11 @@ def write(checkpoint: dict, path: Path) -> None:
     """
     if path.exists():
         raise FileExistsError(f'{path} exists and is not overwritten')
-    unfinished = path.with_name(f'.{path.name}.tmp')
     try:
-        torch.save(checkpoint, unfinished)
-        unfinished.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError as well
+        with whole_file(path) as file:
+            torch.save(checkpoint, file)
+    except RuntimeError as error:  # torch.save's word for a full disk
         raise OSError(f'{path} cannot be written: {error}') from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 if __name__ == '__main__':

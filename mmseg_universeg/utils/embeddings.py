@@ -1,7 +1,6 @@
 """Files of image embeddings, each of which knows what it was made of."""
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 from torch import Tensor
+
+from .whole_files import whole_file
 
 # Rows and columns between the pixels of an image that are kept, to know it again.
 STEP = 8
@@ -104,25 +105,19 @@ def write_embedding(path: Path, embedding: Embedding) -> None:
     """Write an embedding whole or not at all.
 
     Raises:
-        OSError: If the file cannot be written, on a full disk for instance; nothing
-            is left of it.
+        OSError: If the file cannot be written, on a full disk for instance.
         ValueError: If the embedding does not fit into float16.
     """
     if not np.isfinite(embedding.values).all():
         raise ValueError(f'{path}: the embedding is not finite in float16')
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'.{path.stem}.{os.getpid()}.tmp')
-    try:
-        with unfinished.open('wb') as file:
-            np.savez(
-                file,
-                values=embedding.values,
-                pixels=embedding.pixels,
-                fingerprint=embedding.fingerprint,
-            )
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.savez(
+            file,
+            values=embedding.values,
+            pixels=embedding.pixels,
+            fingerprint=embedding.fingerprint,
+        )
 
 
 def read_embedding(path: Path) -> Embedding:

@@ -250,7 +250,8 @@ def test_full_disk(project, capsys):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert code == 1
     said = capsys.readouterr().err
-    assert 'cannot be written after 0 others' in said
+    assert 'File too large' in said
+    assert 'no more embeddings can be written after 0' in said
     assert 'Run again to make the rest' in said
     assert not list((project / 'cache').iterdir())
     assert run(project) == 0
