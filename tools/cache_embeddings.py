@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmengine.utils import ProgressBar
+from mmengine.utils import track_iter_progress
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import DATASETS, MODELS
 
@@ -108,9 +108,7 @@ def draw_samples(
     for split in splits:
         dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
         own = range(rank, len(dataset), world)
-        bar = ProgressBar(len(own), file=sys.stderr)
-        for index in own:
-            bar.update()
+        for index in own if rank else track_iter_progress(own):
             sample, again = dataset[index], dataset[index]
             meta, other = (one['data_samples'].metainfo for one in (sample, again))
             if embedding_file('', meta) != embedding_file('', other):

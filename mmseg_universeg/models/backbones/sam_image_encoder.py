@@ -84,8 +84,8 @@ class SAMImageEncoder(ImageEncoderViT, BaseModule):
         if tuple(images.shape[1:]) != wanted:
             raise ValueError(
                 f'SAMImageEncoder: images are {tuple(images.shape[1:])}, wanted '
-                f'{wanted}: end the pipeline in RGB and dict(type="Resize", '
-                f'scale={wanted[1:]}, keep_ratio=False)'
+                f'{wanted}: the pipeline needs dict(type="Resize", scale={wanted[1:]}, '
+                'keep_ratio=False), and ToThreeChannels for grey images'
             )
         return (super().forward(images),)
 

@@ -52,9 +52,9 @@ class BoxPromptSegmentor(SafePretrained, BaseSegmentor):
         decode_head: `MedSAMBoxPromptHead`.
         frozen: Which of ``'image_encoder'``, ``'prompt_encoder'`` and
             ``'mask_decoder'`` are not trained: they get no gradients and stay in
-            evaluation mode. Neither gets what the loss does not reach, so that
-            distributed training needs no ``find_unused_parameters``: see
-            ``unreached`` of the head.
+            evaluation mode. Nor does what no loss reaches get gradients, see
+            ``unreached`` of the head, so that distributed training needs no
+            ``find_unused_parameters``.
         prompt: ``'box'``, ``'point'`` or ``'everything'``.
         points: Number of points of each object in testing with ``'point'``.
         generator: Arguments of ``SamAutomaticMaskGenerator`` for ``'everything'``.

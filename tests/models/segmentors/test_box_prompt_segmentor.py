@@ -12,10 +12,13 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
+from segment_anything import sam_model_registry
 from torch.optim import SGD, Adam, AdamW
 
 import mmseg_universeg
+from mmseg_universeg.models import BoxPromptSegmentor
 from mmseg_universeg.models.segmentors.box_prompt_segmentor import merge
+from mmseg_universeg.utils.sam_keys import to_segmentor_keys
 
 BOXES = [[4.0, 8, 30, 50], [0, 0, 64, 64], [10, 20, 21, 60], [33, 1, 63, 9]]
 FROZEN = {
@@ -164,6 +167,16 @@ def test_checkpoints_that_do_not_fit_are_refused(sam, make_prompted, tmp_path):
     torch.save(weights, tmp_path / 'more.pth')
     with pytest.raises(ValueError, match=r"it has 'backbone.more'"):
         load_checkpoint(make_prompted(), str(tmp_path / 'more.pth'))
+
+
+@pytest.mark.parametrize('arch', ['vit_b', 'vit_l', 'vit_h'])
+def test_published_checkpoints_fit(arch):
+    with torch.device('meta'):
+        published = to_segmentor_keys(sam_model_registry[arch]().state_dict())
+        backbone = dict(type='SAMImageEncoder', arch=arch)
+        ours = BoxPromptSegmentor(backbone, dict(type='MedSAMBoxPromptHead'))
+    found = {name: value.shape for name, value in ours.state_dict().items()}
+    assert found == {name: value.shape for name, value in published.items()}
 
 
 def state_of(model):
