@@ -17,7 +17,13 @@ from ...utils.sam_keys import to_segmentor_keys
 from ..backbones import CachedEmbedding
 from .everything import segment_everything, share_out
 from .prompt_points import add_points, first_points
-from .prompted_samples import name_of, original_size, true_boxes, true_masks
+from .prompted_samples import (
+    name_of,
+    original_size,
+    pointable_masks,
+    true_boxes,
+    true_masks,
+)
 from .safe_pretrained import SafePretrained
 
 PROMPTS = ('box', 'point', 'everything')
@@ -311,7 +317,7 @@ class BoxPromptSegmentor(SafePretrained, BaseSegmentor):
         rng = None
         if self.training:
             rng = np.random.default_rng(int(torch.randint(2**31, ())))
-        return dict(points=first_points(true_masks(sample), size, rng))
+        return dict(points=first_points(pointable_masks(sample), size, rng))
 
 
 def resized(maps: Tensor, size: Sequence[int], mode: str) -> Tensor:

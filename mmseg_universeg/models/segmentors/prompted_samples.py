@@ -62,10 +62,10 @@ def true_boxes(sample: SegDataSample, size: int) -> Tensor:
 
 
 def true_masks(sample: SegDataSample) -> Tensor:
-    """Return the true masks (N, H, W) of a sample's objects.
+    """Return the true masks (N, H, W) of a sample's objects, which may be empty.
 
     Raises:
-        ValueError: If there are none, they are no tensor (N, H, W), or one is empty.
+        ValueError: If there are none, or they are no tensor (N, H, W).
     """
     instances = sample.gt_instances
     if 'masks' not in instances:
@@ -79,10 +79,20 @@ def true_masks(sample: SegDataSample) -> Tensor:
             f'{name_of(sample)}: gt_instances.masks must be a tensor (N, H, W), found '
             f'{type(masks).__name__} {tuple(masks.shape)}'
         )
+    return masks
+
+
+def pointable_masks(sample: SegDataSample) -> Tensor:
+    """Return the true masks (N, H, W) of a sample's objects, none of them empty.
+
+    Raises:
+        ValueError: If one is empty, or see `true_masks`.
+    """
+    masks = true_masks(sample)
     empty = (~masks.bool().flatten(1).any(1)).nonzero().flatten().tolist()
     if empty:
         raise ValueError(
             f'{name_of(sample)}: gt_instances.masks {empty} of {len(masks)} are empty, '
-            'wanted an object in each'
+            'there is no pixel of the object to point at'
         )
     return masks

@@ -328,6 +328,7 @@ def test_samples_that_lack_something_are_refused(model, make_prompted_sample):
     sample.gt_instances.masks = torch.ones(4, 32, 32, dtype=torch.uint8)
     with pytest.raises(ValueError, match=r'masks are \(32, 32\), wanted .*\(64, 64\)'):
         model(image, [sample], mode='loss')
+    model.prompt = 'point'
     sample.gt_instances.masks[2] = 0
     with pytest.raises(ValueError, match=r'masks \[2\] of 4 are empty'):
         model(image, [sample], mode='loss')

@@ -39,6 +39,9 @@ def test_each_mask_goes_to_the_object_it_overlaps_best():
     assert share_out(masks, objects).tolist() == [1, 4, -1]
     assert share_out(masks[:0], objects).tolist() == [-1, -1, -1]
     assert share_out(masks, objects[:0]).tolist() == []
+    # An object without pixels gets no mask.
+    objects[0] = False
+    assert share_out(masks, objects).tolist() == [-1, 4, -1]
     # A mask that touches nothing is nobody's.
     assert share_out(np.zeros((1, 8, 40), bool), objects).tolist() == [-1, -1, -1]
 
