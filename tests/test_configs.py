@@ -81,6 +81,7 @@ def make_cache(cfg: Config, tmp_path: Path) -> None:
     """Fill the cache of an experiment by the experiment without it."""
     plain = Config.fromfile(mmseg_universeg.config_path(CACHED.replace('-cached', '')))
     shrink_sam(plain, tmp_path)
+    plain.model.backbone.arch = dict(width=32, depth=2, heads=2, global_attention=(1,))
     plain.dump(tmp_path / 'plain.py')
     tool = runpy.run_path(str(TOOLS / 'cache_embeddings.py'))
     weights = MODELS.build(plain.model).state_dict()
