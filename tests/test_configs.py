@@ -1,12 +1,16 @@
 """Every experiment builds, trains two steps and validates, on its own data."""
 
+import json
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
+from mmseg.registry import MODELS
 from PIL import Image
 
 import mmseg_universeg
@@ -16,6 +20,8 @@ CONFIGS = sorted(path.name for path in FOLDER.glob('*.py'))
 # What an experiment loads that is not in the repository, and what stands in for it.
 RELEASED = 'universeg_v1-released_wbc.py'
 FINE_TUNED = 'universeg_wbc_finetune.py'
+CACHED = 'medsam_vit-b_decoder-cached_flare22.py'
+TOOLS = Path(__file__).parents[1] / 'tools'
 
 
 def write_own_data(folder: Path) -> None:
@@ -30,6 +36,61 @@ def write_own_data(folder: Path) -> None:
         image = (mask // 2 + rng.integers(0, 60, mask.shape)).astype(np.uint8)
         Image.fromarray(image).save(folder / 'images' / f'{number}.png')
         Image.fromarray(mask).save(folder / 'masks' / f'{number}.png')
+
+
+def write_flare22(folder: Path) -> None:
+    """Two slices of two cases, each with two organs, as the converter writes them."""
+    rng = np.random.default_rng(0)
+    (folder / 'cases').mkdir(parents=True)
+    for part in ('train', 'test'):
+        for kind in ('images', 'masks'):
+            (folder / part / kind).mkdir(parents=True)
+        record = dict(name=part, spacing_of_axes_mm=[2.5, 0.8, 0.8])
+        (folder / 'cases' / f'{part}.json').write_text(json.dumps(record))
+        for index in range(2):
+            mask = np.zeros((60, 70), np.uint8)
+            mask[5:30, 5:25], mask[30:50, 20:60] = 1, 9
+            image = 15 * mask + rng.integers(0, 60, mask.shape, np.uint8)
+            for kind, pixels in (('images', image), ('masks', mask)):
+                name = f'{part}_slice_{index:03d}.png'
+                Image.fromarray(pixels).save(folder / part / kind / name)
+
+
+def shrink_sam(cfg: Config, tmp_path: Path) -> None:
+    """Images of 64x64, and nothing that takes long, in place."""
+    cfg.model.decode_head.image_size = 64
+    if cfg.model.backbone.type == 'SAMImageEncoder':
+        cfg.model.backbone.image_size = 64
+    if cfg.model.prompt == 'everything':
+        cfg.model.generator.points_per_side = 4
+    cfg.default_hooks.checkpoint.save_last = False  # ViT-B's are of a gigabyte
+    cfg.load_from = None
+    for split in ('train', 'val', 'test'):
+        dataset = cfg[f'{split}_dataloader'].dataset
+        if dataset.type == 'FLARE22Dataset':
+            dataset.data_root = str(tmp_path / 'flare22')
+        for transform in dataset.pipeline:
+            if transform.type == 'Resize':
+                assert transform.scale == (cfg.image_size[0],) * 2
+                transform.scale = (64, 64)
+            elif transform.type == 'LoadImageEmbedding':
+                transform.cache_dir = str(tmp_path / 'cache')
+
+
+def make_cache(cfg: Config, tmp_path: Path) -> None:
+    """Fill the cache of an experiment by the experiment without it."""
+    plain = Config.fromfile(mmseg_universeg.config_path(CACHED.replace('-cached', '')))
+    shrink_sam(plain, tmp_path)
+    plain.model.backbone.arch = dict(width=32, depth=2, heads=2, global_attention=(1,))
+    plain.dump(tmp_path / 'plain.py')
+    tool = runpy.run_path(str(TOOLS / 'cache_embeddings.py'))
+    weights = MODELS.build(plain.model).state_dict()
+    torch.save(weights, tmp_path / 'weights.pth')
+    options = ['plain.py', 'weights.pth', '--out', 'cache']
+    options[:2] = [str(tmp_path / name) for name in options[:2]]
+    options[3] = str(tmp_path / 'cache')
+    assert tool['main'](options) == 0
+    cfg.load_from = str(tmp_path / 'weights.pth')
 
 
 def shrink(node: object, own_data: Path, images: int) -> None:
@@ -70,9 +131,16 @@ def without_downloads(model: ConfigDict) -> None:
 def test_trains_and_validates(name, tmp_path, data_root, parity_root):
     cfg = Config.fromfile(mmseg_universeg.config_path(name))
     write_own_data(tmp_path / 'mine')
-    in_context = cfg.model.type != 'EncoderDecoder'
+    prompted = cfg.model.type == 'BoxPromptSegmentor'
+    in_context = cfg.model.type != 'EncoderDecoder' and not prompted
     shrink(cfg, tmp_path / 'mine', 12 if in_context else 3)
-    without_downloads(cfg.model)
+    if prompted:
+        write_flare22(tmp_path / 'flare22')
+        shrink_sam(cfg, tmp_path)
+    else:
+        without_downloads(cfg.model)
+    if name == CACHED:
+        make_cache(cfg, tmp_path)
     cfg.work_dir = str(tmp_path / 'work_dir')
     cfg.train_cfg.update(max_iters=2, val_interval=2)
     cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)

@@ -1,6 +1,7 @@
-from .backbones import UNetEncoder
-from .data_preprocessors import EpisodeDataPreprocessor
+from .backbones import CachedEmbedding, SAMImageEncoder, UNetEncoder
+from .data_preprocessors import BoxPromptDataPreprocessor, EpisodeDataPreprocessor
 from .decode_heads import (
+    MedSAMBoxPromptHead,
     SkipDecodeHead,
     UNet3PlusHead,
     UNetHead,
@@ -13,15 +14,25 @@ from .losses import (
     SoftDiceLoss,
     SoftIoULoss,
 )
-from .segmentors import InContextSegmentor, MeanSupportMask, UniverSeg
+from .segmentors import (
+    BoxPromptSegmentor,
+    InContextSegmentor,
+    MeanSupportMask,
+    UniverSeg,
+)
 
 __all__ = [
+    'BoxPromptDataPreprocessor',
+    'BoxPromptSegmentor',
+    'CachedEmbedding',
     'EpisodeDataPreprocessor',
     'HybridDiceCELoss',
     'InContextSegmentor',
     'MSSSIMLoss',
     'MeanSupportMask',
+    'MedSAMBoxPromptHead',
     'MulticlassFocalLoss',
+    'SAMImageEncoder',
     'SkipDecodeHead',
     'SoftDiceLoss',
     'SoftIoULoss',

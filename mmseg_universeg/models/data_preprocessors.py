@@ -1,4 +1,4 @@
-"""From a loader's batch to a model's input, for episodes and ordinary images."""
+"""From a loader's batch to a model's input: episodes, ordinary images, embeddings."""
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -62,3 +62,42 @@ def stack(tensors: list[Tensor] | Tensor, name: str) -> Tensor:
             "dict(type='MinMaxNormalize') to the pipeline"
         )
     return tensors if isinstance(tensors, Tensor) else torch.stack(tensors)
+
+
+@MODELS.register_module()
+class BoxPromptDataPreprocessor(BaseDataPreprocessor):
+    """Stack colour images in [0, 1], or embeddings, and move them to the device.
+
+    MedSAM wants each image min-max scaled by itself, without SAM's mean and standard
+    deviation, which is the loading pipeline's work.
+    """
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Stack a batch.
+
+        Args:
+            data: `inputs` is a list of images (3, S, S) or embeddings (C, h, w), all
+                float; `data_samples` passes through.
+            training: not used.
+
+        Returns:
+            The same, with `inputs` stacked, float32, on the model's device.
+
+        Raises:
+            TypeError: if a tensor is not of floating point.
+            ValueError: if shapes differ within the batch.
+        """
+        data = self.cast_data(data)
+        inputs = data['inputs']
+        shapes = sorted({tuple(tensor.shape) for tensor in inputs})
+        if len(shapes) > 1:
+            raise ValueError(
+                f'inputs of one batch differ in shape: {shapes}. Give every image the '
+                'size of the encoder (Resize in the pipeline)'
+            )
+        if not inputs[0].is_floating_point():
+            raise TypeError(
+                f'inputs must be floating point in [0, 1], got {inputs[0].dtype}; add '
+                "dict(type='MinMaxNormalize') to the pipeline"
+            )
+        return {**data, 'inputs': torch.stack(list(inputs)).float()}

@@ -93,7 +93,7 @@ def load_from_file_url(
 
 
 def load_weights(path_or_url: str | Path) -> dict[str, Tensor]:
-    """Read the weights of a checkpoint: its `state_dict`, or all of it.
+    """Read the weights of a checkpoint: its `state_dict`, its `model`, or all of it.
 
     Args:
         path_or_url: see `read_checkpoint`.
@@ -107,8 +107,10 @@ def load_weights(path_or_url: str | Path) -> dict[str, Tensor]:
     """
     checkpoint = read_checkpoint(path_or_url)
     weights = checkpoint
-    if isinstance(checkpoint, Mapping) and 'state_dict' in checkpoint:
-        weights = checkpoint['state_dict']
+    for name in ('state_dict', 'model'):
+        if isinstance(checkpoint, Mapping) and name in checkpoint:
+            weights = checkpoint[name]
+            break
     if not isinstance(weights, Mapping) or not weights:
         raise ValueError(f'{path_or_url} holds no weights by name')
     strange = [key for key, value in weights.items() if not torch.is_tensor(value)]

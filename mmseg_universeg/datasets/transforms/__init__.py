@@ -13,6 +13,7 @@ from .box_masks import MasksForBoxPrompts, RandomCropWithBoxes
 from .box_packing import PackBoxPromptInputs
 from .box_prompts import BoxPromptsFromMask
 from .elastic import BioMedicalElasticDeform
+from .embedding import LoadImageEmbedding
 from .episode import AugmentAlike, AugmentEach
 from .formatting import PackEpisodeInputs, PackWeightedSegInputs
 from .intensity import MinMaxNormalize, ToGrayscale, ToThreeChannels
@@ -30,6 +31,7 @@ __all__ = [
     'BoxPromptsFromMask',
     'GenerateBorderWeightMap',
     'LoadBoxPrompts',
+    'LoadImageEmbedding',
     'LoadLabelMap',
     'LoadMedSAMNpzImage',
     'LoadMedSAMNpzLabelMap',

@@ -1,3 +1,5 @@
+from .cached_embedding import CachedEmbedding
+from .sam_image_encoder import SAMImageEncoder
 from .unet_encoder import UNetEncoder
 
-__all__ = ['UNetEncoder']
+__all__ = ['CachedEmbedding', 'SAMImageEncoder', 'UNetEncoder']

@@ -1,9 +1,11 @@
+from .box_prompt_segmentor import BoxPromptSegmentor
 from .in_context_segmentor import InContextSegmentor
 from .mean_support_mask import MeanSupportMask
 from .support_memory import SupportDraw, SupportMemory
 from .universeg import UniverSeg
 
 __all__ = [
+    'BoxPromptSegmentor',
     'InContextSegmentor',
     'MeanSupportMask',
     'SupportDraw',

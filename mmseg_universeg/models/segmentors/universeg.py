@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 
 import torch
-from mmengine.logging import print_log
 from mmseg.models.losses import DiceLoss
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from ...utils.checkpoint import check_fit, load_weights
+from ...utils.checkpoint import check_fit
 from ..layers.cross_conv import CrossBlock, NamedConv
 from ..layers.cross_unet import cut_supports, decode, encode
 from ..layers.kept_maps import KeptMaps
 from .in_context_segmentor import Episode, InContextSegmentor
+from .safe_pretrained import SafePretrained
 from .support_memory import SupportDraw
 
 # Pixels of the query-support pairs in a chunk: what stays in a CPU's cache (and below
@@ -22,7 +22,7 @@ CPU_CHUNK, GPU_CHUNK = 2**16, 2**20
 
 
 @MODELS.register_module()
-class UniverSeg(InContextSegmentor):
+class UniverSeg(SafePretrained, InContextSegmentor):
     """UniverSeg (Butoi et al., ICCV 2023), by default as published ("v1").
 
     A U-Net over cross blocks, without normalisation layers. Same function and same
@@ -108,24 +108,6 @@ class UniverSeg(InContextSegmentor):
         self.to(memory_format=torch.channels_last)
         self.loss_decode = build_losses(loss_decode)
         self.register_load_state_dict_pre_hook(check_fit)
-
-    def init_weights(self) -> None:
-        """Apply `init_cfg`.
-
-        Raises:
-            FileNotFoundError: if a pretrained checkpoint is not there.
-            ValueError: if it is damaged, holds more than weights, or does not fit.
-        """
-        cfgs = [self.init_cfg] if isinstance(self.init_cfg, dict) else self.init_cfg
-        # MMEngine's own reading of pretrained weights may run code that a file
-        # holds, and skips with a warning what does not fit.
-        pretrained = [cfg for cfg in cfgs or () if cfg['type'] == 'Pretrained']
-        self.init_cfg = [cfg for cfg in cfgs or () if cfg not in pretrained]
-        super().init_weights()
-        self.init_cfg = cfgs
-        for cfg in pretrained:
-            self.load_state_dict(load_weights(cfg['checkpoint']))
-            print_log(f'weights of UniverSeg from {cfg["checkpoint"]}', 'current')
 
     @property
     def divisor(self) -> int:
