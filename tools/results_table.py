@@ -15,10 +15,8 @@ training by the validation after its last iteration, or a test.
 import argparse
 import inspect
 import json
-import os
 import re
 import shlex
-import shutil
 import statistics
 import sys
 import tempfile
@@ -32,6 +30,7 @@ from mmengine.runner import Runner
 from mmseg.registry import MODELS
 
 from mmseg_universeg.utils.config import resolve_config
+from mmseg_universeg.utils.whole_files import whole_file
 
 ROOT = Path(__file__).resolve().parents[1]
 # The settings that make an experiment. What else stands in a config, the runner does
@@ -350,10 +349,10 @@ def update(file: Path, name: str, table: str) -> None:
     old, found, after = rest[0].partition(end)
     if not found or '<!-- table:' in old:
         raise ValueError(f'{file}: no marker {end} after {start}')
-    unfinished = file.with_name(f'{file.name}.{os.getpid()}.tmp')
-    unfinished.write_bytes(f'{before}{start}\n{table}\n{end}{after}'.encode())
-    shutil.copymode(file, unfinished)
-    unfinished.replace(file)
+    mode = file.stat().st_mode
+    with whole_file(file) as new:
+        new.write(f'{before}{start}\n{table}\n{end}{after}'.encode())
+    file.chmod(mode)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """How scores of many cases are named, averaged, printed and written."""
 
 import csv
-import os
+import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import MMLogger
 from prettytable import PrettyTable
+
+from ..utils.whole_files import whole_file
 
 # What the three values of `quartiles` are called in names of metrics.
 QUARTILES = ('q1', 'median', 'q3')
@@ -165,12 +167,12 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence]) -> No
         OSError: The folder or the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-    with unfinished.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    unfinished.replace(path)
+    text = io.StringIO(newline='')
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    with whole_file(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _cell(values: np.ndarray) -> str:
