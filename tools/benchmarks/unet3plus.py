@@ -1,7 +1,8 @@
 """Seconds and peak memory of UNet 3+ against its plain restatement.
 
-Encoder, random weights and images are the same on both sides; what differs is how the
-decoder's branches are computed. Every cell of the table is measured in a process of
+Encoder, random weights and images are the same in all forms; what differs is how the
+decoder's branches are computed, and the memory layout: that of PyTorch's default, as
+the published code has it, or channels-last, which the package uses. Every cell of the table is measured in a process of
 its own: one warm-up, then the fastest of the repetitions. Peak memory is what the work
 adds to the process (CPU) or allocates (GPU).
 
@@ -30,6 +31,7 @@ WORKS = {
 }
 FORMS = {
     'plain': 'plain: upsampled, then convolved',
+    'plain-channels-last': 'plain, channels-last',
     'ours': 'ours: convolved, then upsampled',
 }
 NORM = dict(type='BN')
@@ -129,6 +131,9 @@ def prepare(args: argparse.Namespace, work: str, form: str) -> Callable[[], None
         widths, branch_channels=args.width, num_classes=2, out_channels=1, norm_cfg=NORM
     )
     head.to(args.device).train(training)
+    if form == 'plain':
+        encoder.to(memory_format=torch.contiguous_format)
+        head.to(memory_format=torch.contiguous_format)
     weights = {**dict(head.named_parameters()), **dict(head.named_buffers())}
     images = torch.rand(
         args.batch_size, 3, args.image_size, args.image_size, device=args.device
@@ -136,7 +141,7 @@ def prepare(args: argparse.Namespace, work: str, form: str) -> Callable[[], None
 
     def levels() -> list[torch.Tensor]:
         features = encoder(images)
-        if form == 'plain':
+        if form != 'ours':
             return plain_unet3plus(weights, features, head.strides, training)
         return [
             head.to_input_size(logits, features)

@@ -61,14 +61,17 @@ class FullScaleNode(nn.Module):
         Args:
             maps: (B, ``in_channels[i]``, H / ``strides[i]``, W / ``strides[i]``) each.
         """
-        joined = torch.cat(
-            [
-                branch(F.max_pool2d(one, pool) if pool > 1 else one)
-                for branch, pool, one in zip(self.branches, self.pools, maps)
-            ],
-            dim=1,
+        # Without a name for what is joined, nothing keeps it past its normalisation.
+        normed = self.norm(
+            torch.cat(
+                [
+                    branch(F.max_pool2d(one, pool) if pool > 1 else one)
+                    for branch, pool, one in zip(self.branches, self.pools, maps)
+                ],
+                dim=1,
+            )
         )
-        return self.fusion(self.act(self.norm(joined)))
+        return self.fusion(self.act(normed))
 
 
 def build_norm(norm_cfg: dict | None, channels: int) -> nn.Module:
