@@ -2,7 +2,7 @@
 _base_ = [
     '_base_/models/unet3plus.py',
     '_base_/datasets/acdc.py',
-    '_base_/schedules/supervised_1500.py',
+    '_base_/schedules/supervised_1200.py',
     '_base_/default_runtime.py',
 ]
 widths = (16, 32, 64, 128, 256)

@@ -1,5 +1,5 @@
 # The heart in ACDC, slices; patients are divided, whole volumes scored.
-crop_size = (160, 160)
+crop_size = (128, 128)
 train_pipeline = [
     dict(type='LoadMedicalImage'),
     dict(type='LoadLabelMap'),
