@@ -86,9 +86,13 @@ def make_sam() -> Callable[[], Sam]:
 
 @pytest.fixture(scope='session')
 def make_prompted() -> Callable[..., BoxPromptSegmentor]:
-    """Our segmentor of the same size."""
+    """Our segmentor of the same size, or one of a class derived from it."""
 
-    def make(backbone: dict | None = None, **options) -> BoxPromptSegmentor:
+    def make(
+        backbone: dict | None = None,
+        kind: type[BoxPromptSegmentor] = BoxPromptSegmentor,
+        **options,
+    ) -> BoxPromptSegmentor:
         encoder = dict(
             type='SAMImageEncoder',
             arch=TINY_ENCODER,
@@ -97,7 +101,7 @@ def make_prompted() -> Callable[..., BoxPromptSegmentor]:
             window_size=3,
         )
         head = dict(type='MedSAMBoxPromptHead', image_size=64, **TINY_HEAD)
-        return BoxPromptSegmentor(backbone or encoder, head, **options)
+        return kind(backbone=backbone or encoder, decode_head=head, **options)
 
     return make
 

@@ -16,6 +16,7 @@ from .losses import (
 )
 from .segmentors import (
     BoxPromptSegmentor,
+    InContextBoxPromptSegmentor,
     InContextSegmentor,
     MeanSupportMask,
     UniverSeg,
@@ -27,6 +28,7 @@ __all__ = [
     'CachedEmbedding',
     'EpisodeDataPreprocessor',
     'HybridDiceCELoss',
+    'InContextBoxPromptSegmentor',
     'InContextSegmentor',
     'MSSSIMLoss',
     'MeanSupportMask',

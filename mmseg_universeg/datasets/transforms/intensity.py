@@ -5,7 +5,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 # ITU-R BT.601, the weights of Pillow's convert('L').
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @TRANSFORMS.register_module()
@@ -28,7 +28,7 @@ class ToGrayscale(BaseTransform):
         img = results['img']
         if img.ndim == 3 and img.shape[2] == 3:
             # Not a matrix product: its order of summation depends on the machine.
-            r, g, b = (img[..., i].astype(np.float32) * _LUMA[i] for i in range(3))
+            r, g, b = (img[..., i].astype(np.float32) * LUMA[i] for i in range(3))
             results['img'] = r + g + b
         elif img.ndim == 2:
             results['img'] = img.astype(np.float32)

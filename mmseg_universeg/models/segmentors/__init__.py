@@ -1,4 +1,5 @@
 from .box_prompt_segmentor import BoxPromptSegmentor
+from .in_context_box_prompt_segmentor import InContextBoxPromptSegmentor
 from .in_context_segmentor import InContextSegmentor
 from .mean_support_mask import MeanSupportMask
 from .support_memory import SupportDraw, SupportMemory
@@ -6,6 +7,7 @@ from .universeg import UniverSeg
 
 __all__ = [
     'BoxPromptSegmentor',
+    'InContextBoxPromptSegmentor',
     'InContextSegmentor',
     'MeanSupportMask',
     'SupportDraw',
