@@ -2,9 +2,9 @@
 
 Encoder, random weights and images are the same in all forms; what differs is how the
 decoder's branches are computed, and the memory layout: that of PyTorch's default, as
-the published code has it, or channels-last, which the package uses. Every cell of the table is measured in a process of
-its own: one warm-up, then the fastest of the repetitions. Peak memory is what the work
-adds to the process (CPU) or allocates (GPU).
+the published code has it, or channels-last, which the package uses. Every cell of the
+table is measured in a process of its own: one warm-up, then the fastest of the
+repetitions. Peak memory is what the work adds to the process (CPU) or allocates (GPU).
 
     python tools/benchmarks/unet3plus.py --threads 2
     python tools/benchmarks/unet3plus.py --device cuda

@@ -16,7 +16,7 @@ from .elastic import BioMedicalElasticDeform
 from .embedding import LoadImageEmbedding
 from .episode import AugmentAlike, AugmentEach
 from .formatting import PackEpisodeInputs, PackWeightedSegInputs
-from .intensity import MinMaxNormalize, ToGrayscale, ToThreeChannels
+from .intensity import DarkBackground, MinMaxNormalize, ToGrayscale, ToThreeChannels
 from .load_once import LoadOnce
 from .loading import LoadLabelMap, LoadMedicalImage
 from .mosaic import BioMedicalRandomMosaic
@@ -29,6 +29,7 @@ __all__ = [
     'BioMedicalElasticDeform',
     'BioMedicalRandomMosaic',
     'BoxPromptsFromMask',
+    'DarkBackground',
     'GenerateBorderWeightMap',
     'LoadBoxPrompts',
     'LoadImageEmbedding',

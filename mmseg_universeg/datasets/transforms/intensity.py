@@ -4,6 +4,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from .augment_base import unit_image
+
 # ITU-R BT.601, the weights of Pillow's convert('L').
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -37,6 +39,33 @@ class ToGrayscale(BaseTransform):
                 f'{results.get("img_path")}: ToGrayscale wants an image (H, W) or '
                 f'(H, W, 3), found {img.shape}'
             )
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
+
+@TRANSFORMS.register_module()
+class DarkBackground(BaseTransform):
+    """Turn images that are dark on light into light on dark.
+
+    For data sets that mix stained tissue and fluorescence, whose objects otherwise
+    are the darkest pixels of some images and the brightest of others. An image is
+    inverted, ``1 - x``, if its median over all pixels and channels is above 0.5: most
+    pixels are background.
+
+    Required and modified key: ``img``, (H, W) or (H, W, C) float32 in [0, 1].
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Invert ``results['img']`` if its background is light.
+
+        Raises:
+            ValueError: If the image is not float32 in [0, 1].
+        """
+        img = unit_image(results, self)
+        if np.median(img) > 0.5:
+            results['img'] = 1 - img
         return results
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from mmseg_universeg.datasets.transforms import (
+    DarkBackground,
     MinMaxNormalize,
     ToGrayscale,
     ToThreeChannels,
@@ -114,3 +115,15 @@ def test_three_channels(dtype) -> None:
     assert _apply(ToThreeChannels(), out) is out
     with pytest.raises(ValueError, match=r'image\.png: .*found \(5, 7, 4\)'):
         _apply(ToThreeChannels(), np.zeros((5, 7, 4)))
+
+
+@pytest.mark.parametrize('shape', [(4, 5), (4, 5, 1), (4, 5, 3)])
+def test_background_becomes_dark(shape: tuple[int, ...]) -> None:
+    light = np.full(shape, 0.75, np.float32)
+    light[1, 1:4] = 0.25
+    dark = _apply(DarkBackground(), light)
+    assert dark.dtype == np.float32
+    np.testing.assert_array_equal(dark, 1 - light)
+    assert _apply(DarkBackground(), dark) is dark
+    with pytest.raises(ValueError, match=r'image\.png: DarkBackground needs a float32'):
+        _apply(DarkBackground(), np.full(shape, 200, np.uint8))
