@@ -8,6 +8,7 @@ from .in_context import InContextDataset
 from .isbi2012 import ISBI2012Dataset
 from .medical import MedicalSegDataset
 from .medsam_npz import MedSAMNpzDataset
+from .samplers import ImageSizeSampler
 from .synthetic import SyntheticTasksDataset
 from .wbc import WBCDataset
 
@@ -18,6 +19,7 @@ __all__ = [
     'FLARE22Dataset',
     'ISBI2012Dataset',
     'ImageMaskFolderDataset',
+    'ImageSizeSampler',
     'InContextDataset',
     'MedSAMNpzDataset',
     'MedicalSegDataset',

@@ -1,4 +1,5 @@
-# Nuclei of DSB2018, RGB, dark on light or light on dark; whole images for testing.
+# Nuclei of DSB2018, RGB; dark on light and light on dark become light on dark. Images of
+# 256x256 to 1388x1040, so that large ones are drawn more often; whole ones for testing.
 crop_size = (128, 128)
 # A file per nucleus takes longer to load than a training step takes.
 load_once = dict(
@@ -8,9 +9,16 @@ load_once = dict(
 train_pipeline = [
     load_once,
     dict(type='MinMaxNormalize'),
+    dict(type='DarkBackground'),
+    dict(
+        type='RandomAffineWarp',
+        prob=0.8,
+        degrees=(-45, 45),
+        scale=(0.6, 1.6),
+        border='reflect',
+    ),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomRotFlip', rotate_prob=0, flip_prob=1),
-    dict(type='RandomFlipIntensities', prob=0.5),
     dict(type='RandomBrightnessContrast', prob=0.5, contrast=(0.8, 1.2)),
     dict(type='RandomGamma', prob=0.5),
     dict(type='PackSegInputs'),
@@ -20,13 +28,14 @@ test_pipeline = [
     dict(type='LoadMedicalImage'),
     dict(type='LoadLabelMap'),
     dict(type='MinMaxNormalize'),
+    dict(type='DarkBackground'),
     dict(type='PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape')),
 ]
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='ImageSizeSampler'),
     dataset=dict(type='DSB2018Dataset', split='train', pipeline=train_pipeline),
 )
 val_dataloader = dict(
