@@ -20,5 +20,9 @@ model = dict(
         pretrained=True,
         features_only=True,
     ),
-    decode_head=dict(in_channels=(16, 24, 40, 112, 320), strides=(2, 4, 8, 16, 32)),
+    decode_head=dict(
+        in_channels=(16, 24, 40, 112, 320),
+        strides=(2, 4, 8, 16, 32),
+        loss_decode=dict(per_image=True),
+    ),
 )

@@ -21,5 +21,9 @@ model = dict(
         norm_cfg=_base_.norm_cfg,
         init_cfg=dict(type='Pretrained', checkpoint='mmcls://mobilenet_v2'),
     ),
-    decode_head=dict(in_channels=(16, 24, 32, 96, 320), strides=(2, 4, 8, 16, 32)),
+    decode_head=dict(
+        in_channels=(16, 24, 32, 96, 320),
+        strides=(2, 4, 8, 16, 32),
+        loss_decode=dict(per_image=True),
+    ),
 )

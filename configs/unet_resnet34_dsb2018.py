@@ -20,5 +20,9 @@ model = dict(
         norm_cfg=_base_.norm_cfg,
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet34'),
     ),
-    decode_head=dict(in_channels=(64, 128, 256, 512), strides=(4, 8, 16, 32)),
+    decode_head=dict(
+        in_channels=(64, 128, 256, 512),
+        strides=(4, 8, 16, 32),
+        loss_decode=dict(per_image=True),
+    ),
 )

@@ -1,5 +1,5 @@
-# Nuclei of DSB2018, RGB; dark on light and light on dark become light on dark. Images of
-# 256x256 to 1388x1040, so that large ones are drawn more often; whole ones for testing.
+# Nuclei of DSB2018, RGB; dark on light and light on dark become light on dark. Images
+# of 256x256 to 1388x1040, so that large ones are drawn more often; tested whole.
 crop_size = (128, 128)
 # A file per nucleus takes longer to load than a training step takes.
 load_once = dict(
