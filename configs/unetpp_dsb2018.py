@@ -1,5 +1,5 @@
-# UNet++ with deep supervision on nuclei; Dice by image, as it is scored. Pruned to depth
-# 2 and in fast mode: tools/test.py ... --cfg-options model.backbone.prune=2
+# UNet++ with deep supervision on nuclei; Dice by image, as it is scored. Pruned to
+# depth 2 and in fast mode: tools/test.py ... --cfg-options model.backbone.prune=2
 # model.decode_head.prune=2 model.decode_head.mode=fast
 _base_ = [
     '_base_/models/unetpp.py',
