@@ -20,7 +20,8 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomRotFlip', rotate_prob=0, flip_prob=1),
     dict(type='RandomBrightnessContrast', prob=0.5, contrast=(0.8, 1.2)),
-    dict(type='RandomGamma', prob=0.5),
+    dict(type='RandomGamma', prob=0.5, gamma=(0.5, 2)),
+    dict(type='RandomGaussianNoise', prob=0.25),
     dict(type='PackSegInputs'),
 ]
 # Images differ in size, so that only one goes into a batch.
@@ -35,7 +36,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=1,
     persistent_workers=True,
-    sampler=dict(type='ImageSizeSampler'),
+    sampler=dict(type='ImageSizeSampler', power=0.75),
     dataset=dict(type='DSB2018Dataset', split='train', pipeline=train_pipeline),
 )
 val_dataloader = dict(
