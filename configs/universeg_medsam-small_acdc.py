@@ -24,7 +24,12 @@ support_pipeline = [
 test_pipeline = [
     dict(type='LoadMedicalImage'),
     dict(type='ToThreeChannels'),
-    dict(type='Resize', scale=(256, 256), keep_ratio=False, interpolation='bicubic'),
+    dict(
+        type='Resize',
+        scale=_base_.image_size,
+        keep_ratio=False,
+        interpolation='bicubic',
+    ),
     dict(type='MinMaxNormalize'),
     # after Resize, so that scores are taken at the original size
     dict(type='LoadLabelMap'),

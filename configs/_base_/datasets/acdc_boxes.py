@@ -3,7 +3,7 @@
 # To train on some structures and test on others, give BoxPromptsFromMask the indices of
 # classes (1 right ventricle, 2 myocardium, 3 left ventricle) in both pipelines; it is
 # the last but one.
-image_size = (256, 256)
+image_size = (512, 512)
 train_pipeline = [
     dict(type='LoadMedicalImage'),
     dict(type='LoadLabelMap'),
@@ -22,7 +22,7 @@ train_pipeline = [
     dict(
         type='BoxPromptsFromMask',
         # 20 of 1024 pixels, as in the released MedSAM
-        max_shift=5,
+        max_shift=10,
         skip_empty=True,
     ),
     dict(type='PackBoxPromptInputs'),

@@ -1,26 +1,32 @@
 # Nuclei of DSB2018, one box per nucleus, for segmentors that are prompted with boxes.
 # Images are stretched to one size, aspect not kept, and scaled to [0, 1] each.
-image_size = (256, 256)
+image_size = (512, 512)
 train_pipeline = [
-    dict(type='LoadMedicalImage'),
-    dict(type='LoadLabelMap', with_instances=True),
+    # A file per nucleus takes longer to load than a training step takes.
+    dict(
+        type='LoadOnce',
+        transforms=[
+            dict(type='LoadMedicalImage'),
+            dict(type='LoadLabelMap', with_instances=True),
+        ],
+    ),
     dict(type='Resize', scale=image_size, keep_ratio=False, interpolation='bicubic'),
     dict(type='MinMaxNormalize'),
+    dict(type='DarkBackground'),
     dict(
         type='RandomFlip',
         prob=[0.25, 0.25, 0.25],
         direction=['horizontal', 'vertical', 'diagonal'],
     ),
-    dict(type='RandomFlipIntensities', prob=0.5),
     dict(type='RandomBrightnessContrast', prob=0.5, contrast=(0.8, 1.2)),
-    dict(type='RandomGamma', prob=0.5),
+    dict(type='RandomGamma', prob=0.5, gamma=(0.5, 2)),
     dict(
         type='BoxPromptsFromMask',
         per='instance',
-        min_area=20,
+        min_area=40,
         # 20 of 1024 pixels, as in the released MedSAM
-        max_shift=5,
-        max_boxes=16,
+        max_shift=10,
+        max_boxes=8,
         skip_empty=True,
     ),
     dict(type='PackBoxPromptInputs'),
@@ -31,12 +37,13 @@ test_pipeline = [
     dict(type='LoadMedicalImage'),
     dict(type='Resize', scale=image_size, keep_ratio=False, interpolation='bicubic'),
     dict(type='MinMaxNormalize'),
+    dict(type='DarkBackground'),
     dict(type='LoadLabelMap', with_instances=True),
-    dict(type='BoxPromptsFromMask', per='instance', min_area=20, shift=2),
+    dict(type='BoxPromptsFromMask', per='instance', min_area=20, shift=4),
     dict(type='PackBoxPromptInputs'),
 ]
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
