@@ -1,8 +1,9 @@
-# UNet++ with deep supervision on nuclei, and mosaics of four images in training.
+# UNet++ with deep supervision on nuclei, and mosaics of four images in training, which
+# take longer to load, so that there are fewer iterations.
 _base_ = [
     '_base_/models/unetpp.py',
     '_base_/datasets/dsb2018_mosaic.py',
-    '_base_/schedules/supervised_3000.py',
+    '_base_/schedules/supervised_2400.py',
     '_base_/default_runtime.py',
 ]
 widths = (16, 32, 64, 128, 256)
