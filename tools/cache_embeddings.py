@@ -34,8 +34,8 @@ from mmseg_universeg.utils.config import resolve_config
 from mmseg_universeg.utils.embeddings import (
     Embedding,
     embedding_file,
+    image_signature,
     read_embedding,
-    some_pixels,
     weights_fingerprint,
     write_embedding,
 )
@@ -160,7 +160,8 @@ def fill_cache(
         (values,) = model.extract_feat(batch['inputs'])[0].cpu().numpy()
         with np.errstate(over='ignore'):  # which is refused when it is written
             values = values.astype(np.float16)
-        embedding = Embedding(values, some_pixels(sample['inputs']), fingerprint)
+        signature = image_signature(sample['inputs'])
+        embedding = Embedding(values, signature, fingerprint)
         try:
             write_embedding(path, embedding)
         except OSError as error:

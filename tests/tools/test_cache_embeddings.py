@@ -266,11 +266,11 @@ def test_damaged_and_missing_files(project, cache):
         with pytest.raises(ValueError, match=f'{path.name}: not an embedding'):
             draw(project, True)
     with path.open('wb') as file:
-        np.savez(file, values=np.array([{}], dtype=object), pixels=0, fingerprint='')
+        np.savez(file, values=np.array([{}], dtype=object), signature=0, fingerprint='')
     with pytest.raises(ValueError, match=r'not an embedding that can be read \(Object'):
         draw(project, True)
     with path.open('wb') as file:
-        np.savez(file, values=np.zeros((2, 3)), pixels=0, fingerprint='')
+        np.savez(file, values=np.zeros((2, 3)), signature=0, fingerprint='')
     with pytest.raises(ValueError, match=r'holds float64 \(2, 3\), wanted float16'):
         draw(project, True)
     path.unlink()
