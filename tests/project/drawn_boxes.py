@@ -22,7 +22,9 @@ class DrawnBoxesDataset(Dataset):
         boxes: Numbers of rectangles, of one image after the other.
     """
 
-    def __init__(self, number: int, pipeline: list, boxes: Sequence[int] = (1,)):
+    def __init__(
+        self, number: int, pipeline: list, boxes: Sequence[int] = (1,)
+    ) -> None:
         self.number = number
         self.boxes = boxes
         self.pipeline = Compose(pipeline)
