@@ -39,10 +39,8 @@ def test_protocols(name, optimizer, frozen):
 
 @pytest.mark.parametrize('name', ['decoder-cached', 'gallbladder', 'zero-shot'])
 def test_inherits_the_decoders_protocol(name):
-    cfg, base = (
-        load(f'medsam_vit-b_{name}_flare22.py'),
-        load('medsam_vit-b_decoder_flare22.py'),
-    )
+    cfg = load(f'medsam_vit-b_{name}_flare22.py')
+    base = load('medsam_vit-b_decoder_flare22.py')
     assert cfg.model.frozen == base.model.frozen
     if name == 'zero-shot':
         assert cfg.optim_wrapper is None
