@@ -1,4 +1,5 @@
 from .box_metric import BoxMetric
 from .case_metric import CaseMetric
+from .nifti_predictions import NiftiPredictions
 
-__all__ = ['BoxMetric', 'CaseMetric']
+__all__ = ['BoxMetric', 'CaseMetric', 'NiftiPredictions']
