@@ -59,12 +59,20 @@ def test_correcting_pixel():
 def test_a_correcting_pixel_is_wrong(data):
     mask = data.draw(MASKS)
     predicted = data.draw(arrays(bool, mask.shape))
-    (x, y), label = correcting_pixel(mask, predicted)
+    rng = data.draw(st.sampled_from([None, np.random.default_rng(0)]))
+    (x, y), label = correcting_pixel(mask, predicted, rng)
     if label == -1:
         assert (mask == predicted).all()
     else:
         assert mask[y, x] != predicted[y, x]
         assert mask[y, x] == bool(label)
+
+
+def test_drawn_correcting_pixels_are_everywhere_in_the_error():
+    mask, predicted = filled(6, 6, 0, 3, 0, 3), filled(6, 6, 2, 4, 2, 4)
+    rng = np.random.default_rng(0)
+    found = {correcting_pixel(mask, predicted, rng)[0] for _ in range(300)}
+    assert found == {(x, y) for y, x in np.argwhere(mask != predicted)}
 
 
 def test_points_lie_where_their_pixels_do():
@@ -155,3 +163,32 @@ def test_trains_with_random_points(model, make_prompted_sample):
     for points in asked:
         assert 8 <= points[0, 0, 0] < 24
         assert 8 <= points[0, 0, 1] < 40
+
+
+def test_trains_with_points_from_the_error(model, make_prompted_sample):
+    asked = []
+    model.decode_head.register_forward_pre_hook(
+        lambda module, inputs, prompts: asked.append(prompts['points']),
+        with_kwargs=True,
+    )
+    model.points = 3
+    model.train()
+    sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 60, 60]])
+    truth = sample.gt_instances.masks.bool()
+    image = torch.rand(1, 3, 64, 64)
+    torch.manual_seed(0)
+    numbers = []
+    for _ in range(8):
+        asked.clear()
+        model.loss(image, [sample])
+        numbers.append(len(asked))
+        with torch.no_grad():
+            (embedding,) = model.extract_feat(image)[0]
+        for points, (coords, labels) in pairwise(list(asked)):
+            with torch.no_grad():
+                logits, _ = model.decode_head(embedding, points=points)
+            predicted = model.probabilities(logits, (64, 64)) > 0.5
+            for number, (x, y) in enumerate(coords[:, -1].int().tolist()):
+                assert truth[number, y, x] != predicted[number, y, x]
+                assert truth[number, y, x] == labels[number, -1]
+    assert set(numbers) == {1, 2, 3}
