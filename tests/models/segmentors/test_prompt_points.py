@@ -123,18 +123,9 @@ def test_one_point_is_the_deepest_in_testing(model, make_prompted_sample):
     torch.testing.assert_close(result.pred_instances.scores, ious)
 
 
-def test_further_points_come_from_the_error(model, make_prompted_sample):
-    asked = []
-    model.decode_head.register_forward_pre_hook(
-        lambda module, inputs, prompts: asked.append(prompts['points']),
-        with_kwargs=True,
-    )
-    model.points = 3
-    sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 60, 60]])
+def assert_from_the_error(asked, model, image, sample):
+    """Each set of points is the one before and a pixel of what that got wrong."""
     truth = sample.gt_instances.masks.bool()
-    image = torch.rand(1, 3, 64, 64)
-    model(image, [sample], mode='predict')
-    assert [len(labels[0]) for _, labels in asked] == [1, 2, 3]
     with torch.no_grad():
         (embedding,) = model.extract_feat(image)[0]
     for points, (coords, labels) in pairwise(list(asked)):
@@ -145,6 +136,20 @@ def test_further_points_come_from_the_error(model, make_prompted_sample):
         for number, (x, y) in enumerate(coords[:, -1].int().tolist()):
             assert truth[number, y, x] != predicted[number, y, x]
             assert truth[number, y, x] == labels[number, -1]
+
+
+def test_further_points_come_from_the_error(model, make_prompted_sample):
+    asked = []
+    model.decode_head.register_forward_pre_hook(
+        lambda module, inputs, prompts: asked.append(prompts['points']),
+        with_kwargs=True,
+    )
+    model.points = 3
+    sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 60, 60]])
+    image = torch.rand(1, 3, 64, 64)
+    model(image, [sample], mode='predict')
+    assert [len(labels[0]) for _, labels in asked] == [1, 2, 3]
+    assert_from_the_error(asked, model, image, sample)
 
 
 def test_trains_with_random_points(model, make_prompted_sample):
@@ -174,7 +179,6 @@ def test_trains_with_points_from_the_error(model, make_prompted_sample):
     model.points = 3
     model.train()
     sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 60, 60]])
-    truth = sample.gt_instances.masks.bool()
     image = torch.rand(1, 3, 64, 64)
     torch.manual_seed(0)
     numbers = []
@@ -182,13 +186,5 @@ def test_trains_with_points_from_the_error(model, make_prompted_sample):
         asked.clear()
         model.loss(image, [sample])
         numbers.append(len(asked))
-        with torch.no_grad():
-            (embedding,) = model.extract_feat(image)[0]
-        for points, (coords, labels) in pairwise(list(asked)):
-            with torch.no_grad():
-                logits, _ = model.decode_head(embedding, points=points)
-            predicted = model.probabilities(logits, (64, 64)) > 0.5
-            for number, (x, y) in enumerate(coords[:, -1].int().tolist()):
-                assert truth[number, y, x] != predicted[number, y, x]
-                assert truth[number, y, x] == labels[number, -1]
+        assert_from_the_error(asked, model, image, sample)
     assert set(numbers) == {1, 2, 3}
