@@ -48,9 +48,9 @@ class BoxPromptSegmentor(SafePretrained, BaseSegmentor):
     - ``'box'``: the boxes.
     - ``'point'``: one pixel of each object, in training by chance, in testing the
       deepest inside. With ``points`` of more than 1 each further one comes from the
-      error so far, missed or too much: in training by chance, and from 1 to ``points``
-      of them as often for every image ("Segment Anything", appendix A, training
-      algorithm), in testing all, each the deepest inside.
+      error so far, missed or too much: in training by chance ("Segment Anything",
+      appendix A, training algorithm), in testing the pixel deepest inside. Training
+      draws for every image how many there are, from 1 to ``points``.
     - ``'everything'``, for testing: segment-anything's automatic generator, whose masks
       are shared out among the true objects (`share_out`); an upper bound. Trained as
       ``'point'``, which is what the generator asks with.

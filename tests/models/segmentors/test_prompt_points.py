@@ -110,6 +110,17 @@ def model(make_sam, make_prompted):
     return model.eval()
 
 
+@pytest.fixture
+def asked(model):
+    """The points that the head was given, one after the other."""
+    asked = []
+    model.decode_head.register_forward_pre_hook(
+        lambda module, inputs, prompts: asked.append(prompts['points']),
+        with_kwargs=True,
+    )
+    return asked
+
+
 def test_one_point_is_the_deepest_in_testing(model, make_prompted_sample):
     sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 64, 64]], (50, 60))
     image = torch.rand(1, 3, 64, 64)
@@ -138,12 +149,7 @@ def assert_from_the_error(asked, model, image, sample):
             assert truth[number, y, x] == labels[number, -1]
 
 
-def test_further_points_come_from_the_error(model, make_prompted_sample):
-    asked = []
-    model.decode_head.register_forward_pre_hook(
-        lambda module, inputs, prompts: asked.append(prompts['points']),
-        with_kwargs=True,
-    )
+def test_further_points_come_from_the_error(model, asked, make_prompted_sample):
     model.points = 3
     sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 60, 60]])
     image = torch.rand(1, 3, 64, 64)
@@ -152,30 +158,21 @@ def test_further_points_come_from_the_error(model, make_prompted_sample):
     assert_from_the_error(asked, model, image, sample)
 
 
-def test_trains_with_random_points(model, make_prompted_sample):
-    asked = []
-    model.decode_head.register_forward_pre_hook(
-        lambda module, inputs, prompts: asked.append(prompts['points'][0]),
-        with_kwargs=True,
-    )
+def test_trains_with_random_points(model, asked, make_prompted_sample):
     model.train()
     sample = make_prompted_sample([[8, 8, 24, 40]])
     image = torch.rand(1, 3, 64, 64)
     for _ in range(2):
         (loss,) = model.loss(image, [sample]).values()
         loss.backward()
-    assert not torch.equal(*asked)
-    for points in asked:
+    coords = [points for points, _ in asked]
+    assert not torch.equal(*coords)
+    for points in coords:
         assert 8 <= points[0, 0, 0] < 24
         assert 8 <= points[0, 0, 1] < 40
 
 
-def test_trains_with_points_from_the_error(model, make_prompted_sample):
-    asked = []
-    model.decode_head.register_forward_pre_hook(
-        lambda module, inputs, prompts: asked.append(prompts['points']),
-        with_kwargs=True,
-    )
+def test_trains_with_points_from_the_error(model, asked, make_prompted_sample):
     model.points = 3
     model.train()
     sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 60, 60]])
