@@ -79,9 +79,7 @@ def encode_runs(mask: np.ndarray, order: str = 'row') -> str:
         ValueError: The mask is not (H, W) bool.
     """
     if mask.ndim != 2 or mask.dtype != bool:
-        raise ValueError(
-            f'a mask must be (H, W) bool, found {mask.dtype} {mask.shape}'
-        )
+        raise ValueError(f'a mask must be (H, W) bool, found {mask.dtype} {mask.shape}')
     inside = np.zeros(mask.size + 2, np.int8)
     inside[1:-1] = mask.ravel(order=_numpy_order(order))
     edges = np.flatnonzero(np.diff(inside))

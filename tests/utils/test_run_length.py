@@ -1,5 +1,7 @@
 """Run-length text: both ways, both orders, and what is refused."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,7 +35,7 @@ def test_decoding_undoes_encoding(mask, order):
     assert bool(text) == mask.any()
     numbers = [int(word) for word in text.split()]
     pairs = list(zip(numbers[::2], numbers[1::2]))
-    assert all(a + n < b for (a, n), (b, _) in zip(pairs, pairs[1:]))
+    assert all(a + n < b for (a, n), (b, _) in itertools.pairwise(pairs))
     assert sum(numbers[1::2]) == mask.sum()
 
 
