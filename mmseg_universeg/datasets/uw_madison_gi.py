@@ -3,6 +3,7 @@
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import mmengine.fileio as fileio
 from mmseg.registry import DATASETS
@@ -91,10 +92,10 @@ class UWMadisonGIDataset(MedicalSegDataset):
             kwargs.setdefault('metainfo', _with_background(self.METAINFO))
         super().__init__(split=split, **kwargs)
         wanted = organs if overlap_order is None else (_BACKGROUND, *organs)
-        if tuple(self.metainfo['classes']) != wanted:
+        if tuple(self.metainfo['classes']) != wanted or self.reduce_zero_label:
             raise ValueError(
-                f'classes must be {list(wanted)}, found '
-                f'{list(self.metainfo["classes"])}'
+                f'classes must be {list(wanted)} without reduce_zero_label, found '
+                f'{list(self.metainfo["classes"])} and {self.reduce_zero_label}'
             )
 
     @classmethod
@@ -117,7 +118,7 @@ class UWMadisonGIDataset(MedicalSegDataset):
             if self.split == 'all' or (self.split == 'test') == (fold == self.fold):
                 record = self._read(f'cases/{case}.json', ('slices',))
                 samples += self._samples(record['slices'], images, masks)
-        return sorted(samples, key=lambda s: slice_order(s.pop('name')))
+        return sorted(samples, key=lambda s: slice_order(PurePath(s['img_path']).stem))
 
     def choose_split(self, samples: list[dict]) -> list[dict]:
         """Return all: only cases of the split have been read."""
@@ -146,7 +147,6 @@ class UWMadisonGIDataset(MedicalSegDataset):
                 for step in range(-reach, reach + 1)
             ]
             sample = dict(
-                name=record['name'],
                 img_path=images[record['name']],
                 slice_paths=[scans[scan][place] for place in neighbours],
                 seg_map_path=masks[record['name']],

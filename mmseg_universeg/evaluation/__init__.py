@@ -1,3 +1,3 @@
-from .metrics import BoxMetric, CaseMetric
+from .metrics import BoxMetric, CaseMetric, UWMadisonMetric
 
-__all__ = ['BoxMetric', 'CaseMetric']
+__all__ = ['BoxMetric', 'CaseMetric', 'UWMadisonMetric']

@@ -265,17 +265,11 @@ def summarise(
     """Count what was read, and gather what is worth knowing by name."""
     slices = [part for record in records for part in record['slices']]
     of_scan = Counter(part['scan'] for part in slices)
-    days = {(record['name'], p['day']) for record in records for p in record['slices']}
-    split = sorted({p['scan'] for p in slices if p['scan'].endswith(p['geometry'])})
-    parts_of_fold = [
-        [
-            p
-            for record in records
-            for p in record['slices']
-            if folds[record['name']] == k
-        ]
-        for k in range(max(folds.values()) + 1)
-    ]
+    of_fold: dict[int, list[dict]] = {fold: [] for fold in sorted(folds.values())}
+    for record in records:
+        for part in record['slices']:
+            of_fold[folds[record['name']]].append(part)
+    days = {part['name'].split('_slice_')[0] for part in slices}
     return dict(
         cases=len(folds),
         days=len(days),
@@ -289,13 +283,13 @@ def summarise(
                 slices=len(parts),
                 slices_with=slices_with(parts),
             )
-            for k, parts in enumerate(parts_of_fold)
+            for k, parts in of_fold.items()
         ],
         left_out=dict(sorted(left_out.items())),
         doubled_rows=dict(sorted(doubled.items())),
         cases_of_one_slice=[r['name'] for r in records if len(r['slices']) == 1],
         scans_of_one_slice=sorted(scan for scan, n in of_scan.items() if n == 1),
-        scans_of_several_sizes=split,
+        scans_of_several_sizes=sorted(of_scan.keys() - days),
         cases_left_out=[r['name'] for r in records if not r['slices']],
     )
 

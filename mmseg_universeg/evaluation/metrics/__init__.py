@@ -1,4 +1,5 @@
 from .box_metric import BoxMetric
 from .case_metric import CaseMetric
+from .uw_madison_metric import UWMadisonMetric
 
-__all__ = ['BoxMetric', 'CaseMetric']
+__all__ = ['BoxMetric', 'CaseMetric', 'UWMadisonMetric']
