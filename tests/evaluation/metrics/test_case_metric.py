@@ -364,10 +364,10 @@ def test_bad_samples():
 
 def masks_sample(pred, truth, **metainfo):
     """Masks (C, H, W), of classes that may overlap."""
-    one = sample(pred, truth, **metainfo)
-    for key in ('pred_sem_seg', 'gt_sem_seg'):
-        one.set_data({key: PixelData(data=one.get(key).data[0])})
-    return one
+    result = SegDataSample(metainfo=metainfo)
+    result.pred_sem_seg = PixelData(data=torch.as_tensor(np.array(pred)))
+    result.gt_sem_seg = PixelData(data=torch.as_tensor(np.array(truth)))
+    return result
 
 
 def test_overlapping_classes():

@@ -96,9 +96,7 @@ def test_distance_is_that_of_scipy():
         masks = rng.random((2, 5, 7, 11)) < density
         masks[0, 4, 6, 3] = masks[1, 0, 0, 9] = True
         points = [np.argwhere(mask) / mask.shape for mask in masks]
-        wanted = max(
-            directed_hausdorff(*points)[0], directed_hausdorff(*points[::-1])[0]
-        )
+        wanted = max(directed_hausdorff(*p)[0] for p in (points, points[::-1]))
         assert normalised_hausdorff(*masks) == pytest.approx(wanted / 3**0.5)
         assert normalised_hausdorff(*masks) == normalised_hausdorff(*masks[::-1])
     assert normalised_hausdorff(masks[0], masks[0]) == 0

@@ -289,7 +289,7 @@ def test_broken_entries_by_name(source: Source, prepare: Callable, tmp_path: Pat
         ('size', NAME, 'is 14 wide and 20 high, wanted 20 and 14 as in its name'),
         ('8 bits', NAME, 'is uint8 (14, 20), wanted 16-bit grey'),
         ('truncated', NAME, 'cannot be read as an image'),
-        ('two files', NAME, 'has 2 files, slice_0001_20_14_1.50_1.63.png and '),
+        ('two files', NAME, 'has 2 files, slice_0001_14_20_1.50_1.63.png and '),
         (
             'name',
             'case20/case20_day0/scans/slice_one.png',
