@@ -158,7 +158,8 @@ def test_folds_are_the_split(scans):
         (1, 'train', ['case2', 'case9']),
         (1, 'all', ['case2', 'case9', 'case10']),
     ):
-        found = [d['case_id'] for d in build(scans, split=split, fold=fold)]
+        dataset = build(scans, split=split, fold=fold, pipeline=[])
+        found = [item['case_id'] for item in dataset]
         assert list(dict.fromkeys(c.split('_')[0] for c in found)) == cases
 
 
@@ -167,20 +168,24 @@ def test_real_folds_and_volumes(converted):
     assert len(everything) == 36
     tested = []
     for fold in range(5):
-        train, test = (build(converted, split=s, fold=fold) for s in ('train', 'test'))
+        train, test = (
+            build(converted, split=split, fold=fold, pipeline=[])
+            for split in ('train', 'test')
+        )
         cases = [{d['case_id'].split('_')[0] for d in part} for part in (train, test)]
         assert not cases[0] & cases[1]
         assert len(train) + len(test) == 36
         tested += [d['img_path'] for d in test]
-    assert sorted(tested) == sorted(d['img_path'] for d in everything)
-    for item in everything:
+    items = list(everything)
+    assert sorted(tested) == sorted(item['img_path'] for item in items)
+    for item in items:
         # Slices of two sizes are never channels of one image.
         assert item['img'].shape[:2] == item['gt_seg_map'].shape[:2]
         image = read_image(item['img_path'])
         np.testing.assert_array_equal(item['img'][..., 1], image)
         assert item['spacing'] == (3.0, 1.5, 1.5)
     # No two slices of one day and size lie so near.
-    one = next(d for d in everything if 'day16_slice_0074' in d['img_path'])
+    one = next(d for d in items if 'day16_slice_0074' in d['img_path'])
     assert one['case_id'] == 'case118_day16_266_266_1.50_1.50'
     assert len(set(one['slice_paths'])) == 1
 

@@ -81,8 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'\n{error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        again = 'the same command finishes the rest'
-        print(f'\ninterrupted; {again}', file=sys.stderr)
+        print('\ninterrupted; the same command finishes the rest', file=sys.stderr)
         return 130
     return 0
 
