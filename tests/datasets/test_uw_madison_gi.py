@@ -176,9 +176,9 @@ def test_real_folds_and_volumes(converted):
         assert not cases[0] & cases[1]
         assert len(train) + len(test) == 36
         tested += [d['img_path'] for d in test]
-    items = list(everything)
+    items = [everything.get_data_info(place) for place in range(36)]
     assert sorted(tested) == sorted(item['img_path'] for item in items)
-    for item in items:
+    for item in (everything[place] for place in range(0, 36, 5)):
         # Slices of two sizes are never channels of one image.
         assert item['img'].shape[:2] == item['gt_seg_map'].shape[:2]
         image = read_image(item['img_path'])

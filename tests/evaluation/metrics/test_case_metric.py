@@ -365,8 +365,8 @@ def test_bad_samples():
 def masks_sample(pred, truth, **metainfo):
     """Masks (C, H, W), of classes that may overlap."""
     result = SegDataSample(metainfo=metainfo)
-    result.pred_sem_seg = PixelData(data=torch.as_tensor(np.array(pred)))
-    result.gt_sem_seg = PixelData(data=torch.as_tensor(np.array(truth)))
+    result.pred_sem_seg = PixelData(data=torch.as_tensor(pred))
+    result.gt_sem_seg = PixelData(data=torch.as_tensor(truth))
     return result
 
 
