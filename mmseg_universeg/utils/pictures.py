@@ -32,8 +32,9 @@ def case_picture(
 
     Args:
         image: (H, W) or (H, W, 3) RGB, uint8 or float in [0, 1].
-        truth: Class indices (H, W); others than those of ``classes`` are not drawn.
-        prediction: Class indices (H, W).
+        truth: Class indices (H, W), of which others than those of ``classes`` are not
+            drawn; or a mask (H, W) for each class, bool, which may overlap.
+        prediction: The same.
         classes: Names of the classes; ``background`` is not drawn.
         palette: An RGB colour, 0 to 255, for each class. A class whose colour is a
             grey gets another.
@@ -45,7 +46,7 @@ def case_picture(
         The picture, RGB uint8, 960 pixels wide.
     """
     colours = _class_colours(classes, palette)
-    height, width = truth.shape[:2]
+    height, width = truth.shape[-2:]
     panel_height = np.clip((_WIDTH - 4 * _MARGIN) / 3 * height / width, 1.0, 6.0)
     strip_height = 0.0
     if supports:
@@ -122,6 +123,10 @@ def _class_colours(
     }
 
 
+def _class_mask(labels: np.ndarray, index: int) -> np.ndarray:
+    return labels[index] if labels.dtype == bool else labels == index
+
+
 def _show(ax: Axes, image: np.ndarray) -> None:
     """Draw an image, black to white over [0, 1] or uint8's range."""
     top = 255 if image.dtype == np.uint8 else 1
@@ -131,8 +136,9 @@ def _show(ax: Axes, image: np.ndarray) -> None:
 def _fill(ax: Axes, labels: np.ndarray, colours: dict) -> None:
     """Tint each class's pixels."""
     for index, colour in colours.items():
-        tint = np.zeros((*labels.shape, 4))
-        tint[labels == index] = (*to_rgb(colour), 0.4)
+        mask = _class_mask(labels, index)
+        tint = np.zeros((*mask.shape, 4))
+        tint[mask] = (*to_rgb(colour), 0.4)
         ax.imshow(tint, interpolation='nearest')
 
 
@@ -146,7 +152,7 @@ def _outline(
     """Draw a line around each class's pixels, on a wider one of colour ``edge``."""
     under = [withStroke(linewidth=linewidth + 0.8, foreground=edge)] if edge else []
     for index, colour in colours.items():
-        mask = labels == index
+        mask = _class_mask(labels, index)
         if mask.any() and not mask.all():
             lines = ax.contour(
                 mask, levels=[0.5], colors=[colour], linewidths=linewidth

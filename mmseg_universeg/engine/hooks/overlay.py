@@ -15,6 +15,7 @@ from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 from PIL import Image
 
+from ...evaluation.class_masks import class_mask
 from ...evaluation.metrics.case_metric import EPISODE_CLASSES
 from ...evaluation.scores import dice_score
 from ...utils.pictures import case_picture
@@ -25,7 +26,8 @@ from .support_set import SupportSetHook
 class CaseOverlayHook(Hook):
     """Draw some cases of each validation and test.
 
-    Each picture has the image, the truth and the prediction as overlays, the DSC of
+    Each picture has the image, the truth and the prediction as overlays, of classes
+    that exclude each other (1, H, W) or of several that overlap (C, H, W), the DSC of
     each class in the title, a legend, and below them supports with their masks in
     outline: an episode's own, or those that :class:`SupportSetHook` gave the model.
     It goes to ``runner.visualizer``, which writes PNG files with
@@ -144,14 +146,17 @@ class CaseOverlayHook(Hook):
             classes, palette = meta['classes'], meta['palette']
             image = inputs[index]
             supports, total = _hook_supports(runner, self.num_supports)
-        known = truth < len(classes)
+        if truth.ndim == 3:  # a mask for each class
+            known, truth, pred = (truth <= 1).all(0), truth == 1, pred == 1
+        else:
+            known = truth < len(classes)
         scores = [
-            f'{c} {dice_score(known & (pred == i), truth == i):.3f}'
+            f'{c} {dice_score(known & class_mask(pred, i), class_mask(truth, i)):.3f}'
             for i, c in enumerate(classes)
             if c.lower() != 'background'
         ]
         return case_picture(
-            _shown_image(image, sample.get('img_path'), truth.shape),
+            _shown_image(image, sample.get('img_path'), truth.shape[-2:]),
             truth,
             pred,
             classes,
@@ -199,15 +204,18 @@ def _shown_image(
     Returns:
         (H, W) float32 in [0, 1] or (H, W, 3) uint8.
     """
+    grey = len(inputs) != 3
     try:
         with Image.open(img_path or '') as file:
+            # Not colours but slices that lie behind each other.
+            grey |= file.mode.startswith('I')
             if file.mode in ('L', 'P', 'RGB', 'RGBA') and file.size == shape[::-1]:
                 return np.asarray(file.convert('RGB'))
     except OSError:
         pass  # No file, or one that only the data set's own loader reads.
     image = inputs.float().cpu().numpy()
     # Colour comes from MMSeg's loading, which is BGR.
-    image = image[0] if len(image) != 3 else image[::-1].transpose(1, 2, 0)
+    image = image[len(image) // 2] if grey else image[::-1].transpose(1, 2, 0)
     low, high = image.min(), image.max()
     image = (image - low) / max(high - low, 1e-6)
     return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_LINEAR)
