@@ -20,6 +20,7 @@ CONFIGS = sorted(path.name for path in FOLDER.glob('*.py'))
 # What an experiment loads that is not in the repository, and what stands in for it.
 RELEASED = 'universeg_v1-released_wbc.py'
 FINE_TUNED = 'universeg_wbc_finetune.py'
+ADE20K = 'beit-b_upernet_uw-madison-gi.py'
 CACHED = 'medsam_vit-b_decoder-cached_flare22.py'
 TOOLS = Path(__file__).parents[1] / 'tools'
 
@@ -79,6 +80,35 @@ def shrink_sam(cfg: Config, tmp_path: Path) -> None:
                 transform.cache_dir = str(tmp_path / 'cache')
 
 
+@pytest.fixture(scope='session')
+def uw_madison(data_root, tmp_path_factory) -> Path:
+    """The competition's slices as the converter writes them."""
+    folder = tmp_path_factory.mktemp('uw_madison')
+    tool = runpy.run_path(str(TOOLS / 'dataset_converters/uw_madison_gi.py'))
+    source = data_root / 'uw_madison_gi'
+    assert tool['main'](['prepare', str(source), '-o', str(folder / 'slices')]) == 0
+    return folder / 'slices'
+
+
+def shrink_transfer(cfg: Config, data: Path) -> None:
+    """Images of 96x96 instead of 288x288, and two steps of one epoch, in place."""
+    size = cfg.image_size
+    assert size == (288, 288)
+    assert cfg.train_dataloader.batch_size == 32
+    if 'img_size' in cfg.model.backbone:
+        assert cfg.model.backbone.img_size == size
+        cfg.model.backbone.img_size = (96, 96)
+    for dataloader in (cfg.train_dataloader, cfg.val_dataloader):
+        dataloader.dataset.data_root = str(data)
+        (resize,) = (t for t in dataloader.dataset.pipeline if t.type == 'Resize')
+        assert resize.scale == size
+        resize.scale = (96, 96)
+    # Two batches of two: one image alone has no statistics to normalise by.
+    cfg.train_dataloader.dataset.indices = 4
+    cfg.default_hooks.checkpoint.save_last = False  # up to two gigabytes
+    cfg.default_hooks.checkpoint.interval = -1
+
+
 def make_cache(cfg: Config, tmp_path: Path) -> None:
     """Fill the cache of an experiment by the experiment without it."""
     plain = Config.fromfile(mmseg_universeg.config_path(CACHED.replace('-cached', '')))
@@ -125,29 +155,40 @@ def without_downloads(model: ConfigDict) -> None:
         backbone.pretrained = False
     elif backbone.get('init_cfg'):
         scheme = backbone.init_cfg.checkpoint.split('://')[0]
-        assert scheme in ('torchvision', 'mmcls')
+        assert scheme in ('torchvision', 'mmcls', 'https')
         del backbone.init_cfg
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_trains_and_validates(name, tmp_path, data_root, parity_root):
+def test_trains_and_validates(name, tmp_path, data_root, parity_root, request):
     cfg = Config.fromfile(mmseg_universeg.config_path(name))
     write_own_data(tmp_path / 'mine')
     prompted = cfg.model.type.endswith('BoxPromptSegmentor')
-    in_context = cfg.model.type not in ('EncoderDecoder', 'BoxPromptSegmentor')
+    transfer = cfg.model.type == 'MultiLabelEncoderDecoder'
+    in_context = not transfer and cfg.model.type not in (
+        'EncoderDecoder',
+        'BoxPromptSegmentor',
+    )
     shrink(cfg, tmp_path / 'mine', 12 if in_context else 3)
     if prompted:
         write_flare22(tmp_path / 'flare22')
         shrink_sam(cfg, tmp_path)
     else:
         without_downloads(cfg.model)
+    if transfer:
+        shrink_transfer(cfg, request.getfixturevalue('uw_madison'))
     if name == CACHED:
         make_cache(cfg, tmp_path)
     cfg.work_dir = str(tmp_path / 'work_dir')
     # Some have nothing to train.
     trains = cfg.train_cfg is not None and cfg.model.type != 'MeanSupportMask'
     if cfg.train_cfg is not None:
-        cfg.train_cfg.update(max_iters=2, val_interval=2)
+        steps = (
+            dict(max_epochs=1, val_interval=1)
+            if transfer
+            else dict(max_iters=2, val_interval=2)
+        )
+        cfg.train_cfg.update(steps)
         cfg.train_dataloader.update(
             batch_size=2, num_workers=0, persistent_workers=False
         )
@@ -159,6 +200,9 @@ def test_trains_and_validates(name, tmp_path, data_root, parity_root):
     elif name == FINE_TUNED:
         assert cfg.load_from == 'work_dirs/universeg_multi/iter_4500.pth'
         cfg.load_from = str(parity_root / 'universeg_v1_random.pt')
+    elif name == ADE20K:
+        assert cfg.load_from.startswith('https://mmassets.onedl.ai/mmsegmentation/')
+        cfg.load_from = None
     elif 'in_context' in cfg.model:
         pretrained = cfg.model.in_context.init_cfg
         assert pretrained.checkpoint == 'work_dirs/universeg_multi/iter_4500.pth'
