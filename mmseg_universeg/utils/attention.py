@@ -1,6 +1,6 @@
 """What a vision transformer attends to: its attention, layer by layer, and rollout."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -121,7 +121,7 @@ def start(stage: Stage, output: tuple[Tensor, tuple[int, int]]) -> None:
     stage.grid = tuple(grid)
 
 
-def watch(attention: nn.Module, stage: Stage):
+def watch(attention: nn.Module, stage: Stage) -> Callable[[], None]:
     """Hook an attention module; return what removes the hook."""
     if isinstance(attention, BEiTAttention):
         # Its dropout is given the probabilities.

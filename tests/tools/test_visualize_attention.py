@@ -37,7 +37,7 @@ VIT = dict(
 
 @pytest.fixture
 def make(tmp_path):
-    """Write a config, its weights, and a test and a training image, 60 wide, 40 high."""
+    """Write a config, weights, and a test and a training image 60 wide, 40 high."""
 
     def make(parts, kind='MultiLabelEncoderDecoder'):
         rng = np.random.default_rng(0)
