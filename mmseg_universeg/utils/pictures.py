@@ -123,8 +123,9 @@ def _class_colours(
     }
 
 
-def _class_mask(labels: np.ndarray, index: int) -> np.ndarray:
-    return labels[index] if labels.dtype == bool else labels == index
+def class_mask(labels: np.ndarray, index: int) -> np.ndarray:
+    """Return where a class is, (H, W) bool, of `case_picture`'s labels."""
+    return labels[index] if labels.ndim == 3 else labels == index
 
 
 def _show(ax: Axes, image: np.ndarray) -> None:
@@ -136,7 +137,7 @@ def _show(ax: Axes, image: np.ndarray) -> None:
 def _fill(ax: Axes, labels: np.ndarray, colours: dict) -> None:
     """Tint each class's pixels."""
     for index, colour in colours.items():
-        mask = _class_mask(labels, index)
+        mask = class_mask(labels, index)
         tint = np.zeros((*mask.shape, 4))
         tint[mask] = (*to_rgb(colour), 0.4)
         ax.imshow(tint, interpolation='nearest')
@@ -152,7 +153,7 @@ def _outline(
     """Draw a line around each class's pixels, on a wider one of colour ``edge``."""
     under = [withStroke(linewidth=linewidth + 0.8, foreground=edge)] if edge else []
     for index, colour in colours.items():
-        mask = _class_mask(labels, index)
+        mask = class_mask(labels, index)
         if mask.any() and not mask.all():
             lines = ax.contour(
                 mask, levels=[0.5], colors=[colour], linewidths=linewidth

@@ -15,10 +15,9 @@ from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from ...evaluation.class_masks import class_mask
 from ...evaluation.metrics.case_metric import EPISODE_CLASSES
 from ...evaluation.scores import dice_score
-from ...utils.pictures import case_picture
+from ...utils.pictures import case_picture, class_mask
 from .support_set import SupportSetHook
 
 

@@ -226,5 +226,5 @@ def test_overlapping_classes_over_a_16_bit_slice(tmp_path, calls):
     assert kwargs['title'] == 'slice    DSC: a 1.000, b 1.000'
     np.testing.assert_array_equal(shown, truth.numpy() == 1)
     np.testing.assert_array_equal(pred, truth.numpy() > 0)
-    low, high = slices.min(), slices.max()
+    low, high = slices[1].min(), slices[1].max()
     np.testing.assert_allclose(image, (slices[1] - low) / (high - low), atol=1e-6)
