@@ -9,7 +9,6 @@ _base_ = [
 norm_cfg = _base_.norm_cfg
 widths = (32, 64, 128, 256, 512)
 model = dict(
-    data_preprocessor=dict(size_divisor=16, test_cfg=dict(size_divisor=16)),
     backbone=dict(type='UNetEncoder', widths=widths, norm_cfg=norm_cfg),
     decode_head=dict(type='UNetPlusPlusHead', in_channels=widths, multi_label=True),
 )

@@ -9,6 +9,8 @@ model = dict(
         type='SegDataPreProcessor',
         mean=[0.485, 0.456, 0.406],
         std=[0.229, 0.224, 0.225],
+        size_divisor=16,
+        test_cfg=dict(size_divisor=16),
     ),
     decode_head=dict(
         num_classes=3,
