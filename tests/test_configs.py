@@ -76,6 +76,8 @@ def shrink_sam(cfg: Config, tmp_path: Path) -> None:
             if transform.type == 'Resize':
                 assert transform.scale == (cfg.image_size[0],) * 2
                 transform.scale = (64, 64)
+            elif transform.type == 'BoxPromptsFromMask':
+                transform.min_area = 1  # objects shrink too
             elif transform.type == 'LoadImageEmbedding':
                 transform.cache_dir = str(tmp_path / 'cache')
 

@@ -53,17 +53,17 @@ def test_items_and_scores(name, data_root, monkeypatch):
     np.random.seed(0)
     cfg = load(name)
     train = build(cfg, 'train', 4)
-    counts = [check_packed(train[index], (256, 256)) for index in range(4)]
-    assert min(counts) >= 1 and max(counts) <= 16
+    counts = [check_packed(train[index], (512, 512)) for index in range(4)]
+    assert min(counts) >= 1 and max(counts) <= 8
     dataset = build(cfg, 'val', 4)
     evaluator = Evaluator(cfg.val_evaluator)
     evaluator.dataset_meta = dataset.metainfo
     for index in range(4):
         packed = dataset[index]
-        check_packed(packed, (256, 256))
+        check_packed(packed, (512, 512))
         sample = packed['data_samples']
         truth, (height, width) = sample.gt_instances, sample.ori_shape
-        scale = torch.tensor([width, height, width, height]) / 256
+        scale = torch.tensor([width, height, width, height]) / 512
         sample.pred_instances = InstanceData(
             masks=truth.masks.bool(), bboxes=truth.bboxes * scale
         )

@@ -58,6 +58,7 @@ def project(tmp_path, monkeypatch, make_sam):
     """A folder with a config and the weights of a SAM, in MMSeg's scope."""
     monkeypatch.syspath_prepend(str(ROOT / 'tests/project'))
     (tmp_path / 'config.py').write_text(CONFIG)
+    torch.manual_seed(0)
     torch.save(make_sam().state_dict(), tmp_path / 'sam.pth')
     with DefaultScope.overwrite_default_scope('mmseg'):
         yield tmp_path

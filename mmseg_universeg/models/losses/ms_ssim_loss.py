@@ -166,8 +166,8 @@ def window_means(maps: Tensor) -> Tensor:
     """Return the Gaussian means of all windows that lie inside the maps.
 
     A matrix product along the width and one along the height, in full precision
-    under autocast too: the variances need all digits. A convolution with one channel
-    is slower, and is rounded to TF32 on a GPU.
+    under autocast too: the variances need all digits, which a convolution on a GPU
+    rounds to TF32. The work for a pixel grows with the sides of the maps.
 
     Args:
         maps: (B, C, H, W).

@@ -375,10 +375,10 @@ def test_model_configs(name, make_prompted_sample):
         model = MODELS.build(cfg.model)
     model.init_weights()
     number = sum(p.numel() for p in model.parameters())
-    assert round(number / 1e6, 1) == 2.3
+    assert round(number / 1e6, 1) == 2.4
     sample = make_prompted_sample(BOXES)
-    masks = sample.gt_instances.masks.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    masks = sample.gt_instances.masks.repeat_interleave(8, 1).repeat_interleave(8, 2)
     sample.gt_instances.masks = masks
-    (loss,) = model.loss(torch.rand(1, 3, 256, 256), [sample]).values()
+    (loss,) = model.loss(torch.rand(1, 3, 512, 512), [sample]).values()
     loss.backward()
     assert loss.isfinite()
