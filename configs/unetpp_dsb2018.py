@@ -4,7 +4,7 @@
 _base_ = [
     '_base_/models/unetpp.py',
     '_base_/datasets/dsb2018.py',
-    '_base_/schedules/supervised_2400.py',
+    '_base_/schedules/supervised_3000.py',
     '_base_/default_runtime.py',
 ]
 widths = (16, 32, 64, 128, 256)

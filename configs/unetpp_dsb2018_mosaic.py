@@ -1,4 +1,5 @@
-# UNet++ with deep supervision on nuclei, and mosaics of four images in training.
+# UNet++ with deep supervision on nuclei, and mosaics of four images in training, which
+# take longer to load, so that there are fewer iterations.
 _base_ = [
     '_base_/models/unetpp.py',
     '_base_/datasets/dsb2018_mosaic.py',

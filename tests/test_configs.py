@@ -72,7 +72,8 @@ def shrink_sam(cfg: Config, tmp_path: Path) -> None:
         dataset = dataloader.dataset
         if dataset.type == 'FLARE22Dataset':
             dataset.data_root = str(tmp_path / 'flare22')
-        for transform in dataset.pipeline:
+        inner = [t for outer in dataset.pipeline for t in outer.get('transforms', [])]
+        for transform in [*dataset.pipeline, *inner]:
             if transform.type == 'Resize':
                 assert transform.scale == (cfg.image_size[0],) * 2
                 transform.scale = (64, 64)

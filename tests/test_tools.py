@@ -1,6 +1,7 @@
 """Training and testing from the command line, alone, in two processes, resumed."""
 
 import json
+import math
 import os
 import re
 import runpy
@@ -45,12 +46,16 @@ def weights(work_dir: Path, iteration: int) -> dict:
     return torch.load(path, weights_only=False)['state_dict']
 
 
-def metrics(work_dir: Path) -> dict:
-    """The last metrics that a run in this work directory has logged."""
+def logged(work_dir: Path) -> list[dict]:
+    """What the last run in this work directory has logged, line by line."""
     last = max(path for path in work_dir.iterdir() if path.is_dir())
     path = [*last.glob('2*.json'), *last.glob('vis_data/scalars.json')][0]
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {key: value for key, value in lines[-1].items() if 'case/' in key}
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def metrics(work_dir: Path) -> dict:
+    """The last metrics that a run in this work directory has logged."""
+    return {k: value for k, value in logged(work_dir)[-1].items() if 'case/' in k}
 
 
 def assert_equal_weights(found: dict, wanted: dict):
@@ -140,6 +145,17 @@ def test_two_processes_equal_one(trained, tmp_path):
     options = ['--work-dir', tmp_path / 'test']
     run(dist_test, TINY, trained / 'iter_6.pth', 2, *options, cwd=tmp_path, PORT=port)
     assert metrics(tmp_path / 'test') == pytest.approx(metrics(trained), abs=1e-6)
+
+
+def test_two_processes_with_different_numbers_of_boxes(tmp_path):
+    config, work_dir = TINY.parent / 'tiny_medsam.py', tmp_path / 'work'
+    port = str(29500 + os.getpid() % 1000)
+    command = [ROOT / 'tools/dist_train.sh', config, 2, '--work-dir', work_dir]
+    run(*command, cwd=tmp_path, PORT=port)
+    losses = [line['loss'] for line in logged(work_dir)]
+    assert len(losses) == 3
+    assert all(0 < loss < math.inf for loss in losses)
+    assert all(value.isfinite().all() for value in weights(work_dir, 3).values())
 
 
 def test_mmsegs_own_tools_run_our_configs(tmp_path):

@@ -1,3 +1,3 @@
-from .metrics import BoxMetric, CaseMetric, UWMadisonMetric
+from .metrics import BoxMetric, CaseMetric, NiftiPredictions, UWMadisonMetric
 
-__all__ = ['BoxMetric', 'CaseMetric', 'UWMadisonMetric']
+__all__ = ['BoxMetric', 'CaseMetric', 'NiftiPredictions', 'UWMadisonMetric']

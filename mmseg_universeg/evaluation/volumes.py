@@ -57,8 +57,9 @@ def join_slices(name: str, slices: Sequence[Slice]) -> tuple[np.ndarray, np.ndar
         slices: All slices of one volume, in any order.
 
     Returns:
-        Prediction and truth, (D, H, W) int16 each, or (C, D, H, W) bool of masks.
-        Missing slices are not filled in but logged as a warning.
+        Prediction and truth, (D, H, W) int16 each, or (C, D, H, W) bool of masks, from
+        the first to the last index. Slices that are missing in between are background,
+        so that distances across them are right, and are logged as a warning.
 
     Raises:
         ValueError: Two slices with one index, or of different size or spacing.
@@ -80,10 +81,13 @@ def join_slices(name: str, slices: Sequence[Slice]) -> tuple[np.ndarray, np.ndar
         )
     if indices[-1] - indices[0] >= len(indices):
         print_log(
-            f'case {name!r}: slices are missing, found {indices}; those left are '
-            'scored as neighbours',
+            f'case {name!r}: slices are missing, found {indices}; the others are '
+            'taken to be background',
             logger='current',
             level=logging.WARNING,
         )
-    pred, truth = np.stack([part.unpack() for part in slices], axis=-3)
+    found = {part.index: part.unpack() for part in slices}
+    empty = np.zeros_like(found[indices[0]])
+    places = range(indices[0], indices[-1] + 1)
+    pred, truth = np.stack([found.get(place, empty) for place in places], axis=-3)
     return pred, truth

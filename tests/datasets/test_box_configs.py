@@ -78,7 +78,7 @@ def test_flare22(tmp_path):
     cfg = load('flare22_boxes')
     labels = np.zeros((64, 48), np.uint8)
     labels[5:35, 10:40], labels[40:60, 3:20] = 1, 9
-    image = np.random.default_rng(0).integers(0, 256, labels.shape, np.uint8)
+    image = np.random.default_rng(0).integers(50, 201, labels.shape, np.uint8)
     for part, case in (('train', 'a'), ('test', 'b')):
         for kind, pixels in (('images', image), ('masks', labels)):
             (tmp_path / part / kind).mkdir(parents=True)
@@ -94,9 +94,12 @@ def test_flare22(tmp_path):
     for _ in range(12):
         packed = train[0]
         assert check_packed(packed, (1024, 1024)) == 1
+        assert (packed['inputs'].min(), packed['inputs'].max()) == (0, 1)
         seen.add(int(packed['data_samples'].gt_instances.labels))
     assert seen == {1, 9}
-    sample = build(cfg, 'test', 1, data_root=str(tmp_path))[0]['data_samples']
+    packed = build(cfg, 'test', 1, data_root=str(tmp_path))[0]
+    assert (packed['inputs'].min(), packed['inputs'].max()) == (0, 1)
+    sample = packed['data_samples']
     assert sample.gt_instances.labels.tolist() == [1, 9]
     np.testing.assert_allclose(
         sample.gt_instances.bboxes[0] * torch.tensor([48, 64, 48, 64]) / 1024,

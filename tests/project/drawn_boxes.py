@@ -1,5 +1,7 @@
 """Drawn images with boxes, for tests of what is trained by boxes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -12,15 +14,19 @@ from torch.utils.data import Dataset
 
 @DATASETS.register_module()
 class DrawnBoxesDataset(Dataset):
-    """Noise with one bright rectangle, 64x64, stretched from 48x80.
+    """Noise with bright rectangles, 64x64, stretched from 48x80.
 
     Args:
         number: Of images.
         pipeline: Transforms of the results.
+        boxes: Numbers of rectangles, of one image after the other.
     """
 
-    def __init__(self, number: int, pipeline: list) -> None:
+    def __init__(
+        self, number: int, pipeline: list, boxes: Sequence[int] = (1,)
+    ) -> None:
         self.number = number
+        self.boxes = boxes
         self.pipeline = Compose(pipeline)
 
     def __len__(self) -> int:
@@ -30,18 +36,20 @@ class DrawnBoxesDataset(Dataset):
         if index >= self.number:
             raise IndexError(index)
         rng = np.random.default_rng(index)
-        left, top = rng.integers(0, 30, 2)
-        mask = np.zeros((1, 64, 64), np.uint8)
-        mask[:, top : top + 20, left : left + 30] = 1
-        image = rng.random((64, 64, 3)) / 2 + mask[0, ..., None] / 2
+        corners = rng.integers(0, 30, (self.boxes[index % len(self.boxes)], 2))
+        boxes = np.hstack((corners, corners + np.array((30, 20)))).astype(np.float32)
+        masks = np.zeros((len(corners), 64, 64), np.uint8)
+        for mask, (left, top) in zip(masks, corners):
+            mask[top : top + 20, left : left + 30] = 1
+        image = rng.random((64, 64, 3)) / 2 + masks.any(0)[..., None] / 2
         return self.pipeline(
             dict(
                 img=image.astype(np.float32),
                 img_path=f'drawn/{index}.png',
                 img_shape=(64, 64),
                 ori_shape=(48, 80),
-                gt_bboxes=np.float32([[left, top, left + 30, top + 20]]),
-                gt_masks=mask,
+                gt_bboxes=boxes,
+                gt_masks=masks,
             )
         )
 

@@ -1,16 +1,20 @@
 """Files of embeddings know what they were made of."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import Resize
 from mmseg.structures import SegDataSample
 
-from mmseg_universeg.datasets.transforms import LoadImageEmbedding
+from mmseg_universeg.datasets.transforms import LoadImageEmbedding, MinMaxNormalize
 from mmseg_universeg.utils.embeddings import (
     Embedding,
     embedding_file,
+    image_signature,
     read_embedding,
-    some_pixels,
     weights_fingerprint,
     write_embedding,
 )
@@ -26,7 +30,7 @@ def image():
 @pytest.fixture
 def embedding(image):
     values = np.random.default_rng(0).normal(size=(5, 2, 2)).astype(np.float16)
-    return Embedding(values, some_pixels(image), weights_fingerprint(WEIGHTS))
+    return Embedding(values, image_signature(image), weights_fingerprint(WEIGHTS))
 
 
 def test_fingerprints_tell_weights_apart():
@@ -69,7 +73,7 @@ def test_written_and_read(embedding, tmp_path):
     found = read_embedding(path)
     assert (found.values == embedding.values).all()
     assert found.values.dtype == np.float16
-    assert (found.pixels == embedding.pixels).all()
+    assert (found.signature == embedding.signature).all()
     assert found.fingerprint == embedding.fingerprint
 
 
@@ -78,6 +82,13 @@ def test_what_does_not_fit_into_float16_is_refused(embedding, tmp_path):
     with pytest.raises(ValueError, match=r'a.npz: the embedding is not finite'):
         write_embedding(tmp_path / 'a.npz', embedding)
     assert not list(tmp_path.iterdir())
+
+
+def patch(image, rows, columns):
+    """1 in a patch of one channel, 0 elsewhere."""
+    mask = torch.zeros_like(image)
+    mask[1, rows, columns] = 1
+    return mask
 
 
 @pytest.mark.parametrize(
@@ -90,6 +101,8 @@ def test_what_does_not_fit_into_float16_is_refused(embedding, tmp_path):
         lambda image: image * 0.99,
         lambda image: image + 0.01 * torch.randn_like(image),
         lambda image: image[:, :16],
+        # Three by three pixels, none in the middle of a cell.
+        lambda image: image + 0.1 * patch(image, slice(9, 12), slice(17, 20)),
     ],
 )
 def test_another_image_is_refused(embedding, image, tmp_path, change):
@@ -97,6 +110,22 @@ def test_another_image_is_refused(embedding, image, tmp_path, change):
     embedding.check_image(image + 5e-4, tmp_path)  # of another machine's rounding
     with pytest.raises(ValueError, match='another image than the pipeline makes now'):
         embedding.check_image(change(image), tmp_path)
+
+
+def test_another_interpolation_is_refused(embedding, tmp_path):
+    # As smooth as a scan.
+    noise = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
+    picture = cv2.GaussianBlur(noise, (0, 0), 1.5)
+
+    def image(interpolation):
+        resize = Resize((128, 128), keep_ratio=False, interpolation=interpolation)
+        results = MinMaxNormalize()(resize(dict(img=picture)))
+        return torch.from_numpy(results['img']).permute(2, 0, 1)
+
+    made = replace(embedding, signature=image_signature(image('bicubic')))
+    made.check_image(image('bicubic'), tmp_path)
+    with pytest.raises(ValueError, match='another image than the pipeline makes now'):
+        made.check_image(image('bilinear'), tmp_path)
 
 
 def test_transform_replaces_the_packed_image(embedding, image, tmp_path):

@@ -1,15 +1,15 @@
 # Nuclei of DSB2018, RGB; dark on light and light on dark become light on dark. Images
 # of 256x256 to 1388x1040, so that large ones are drawn more often; tested whole.
 crop_size = (128, 128)
-# A file per nucleus takes longer to load than a training step takes.
-load_once = dict(
-    type='LoadOnce',
-    transforms=[dict(type='LoadMedicalImage'), dict(type='LoadLabelMap')],
-)
-train_pipeline = [
-    load_once,
+load = [
+    dict(type='LoadMedicalImage'),
+    dict(type='LoadLabelMap'),
     dict(type='MinMaxNormalize'),
     dict(type='DarkBackground'),
+]
+train_pipeline = [
+    # A file per nucleus takes longer to load than a training step takes.
+    dict(type='LoadOnce', transforms=load),
     dict(
         type='RandomAffineWarp',
         prob=0.8,
@@ -26,10 +26,7 @@ train_pipeline = [
 ]
 # Images differ in size, so that only one goes into a batch.
 test_pipeline = [
-    dict(type='LoadMedicalImage'),
-    dict(type='LoadLabelMap'),
-    dict(type='MinMaxNormalize'),
-    dict(type='DarkBackground'),
+    *load,
     dict(type='PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape')),
 ]
 train_dataloader = dict(

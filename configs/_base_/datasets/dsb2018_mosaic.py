@@ -7,11 +7,11 @@ train_dataloader = dict(
         dataset=dict(
             type='DSB2018Dataset',
             split='train',
-            pipeline=_base_.train_pipeline[:3],
+            pipeline=_base_.train_pipeline[:1],
         ),
         pipeline=[
             dict(type='BioMedicalRandomMosaic', prob=0.5, img_scale=(256, 256)),
-            *_base_.train_pipeline[3:],
+            *_base_.train_pipeline[1:],
         ],
     ),
 )

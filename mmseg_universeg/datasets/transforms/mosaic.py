@@ -43,8 +43,8 @@ class BioMedicalRandomMosaic(RandomMosaic):
 
     It belongs into the pipeline of MMSeg's ``MultiImageMixDataset``, the loading
     transforms into that of the data set inside. Whether to make a mosaic is drawn
-    first: an image that stays as it is costs no other image. The other three are
-    only read, never copied.
+    first: an image that stays as it is costs no other image. The wrapper gives deep
+    copies of its images; this transform makes none, and reads the other three only.
 
     Required keys: ``img`` (H, W) or (H, W, C), C from 1, of 8 or 16 bits, float32 or
     float64; ``gt_seg_map`` (H, W); ``seg_fields``, which lists ``gt_seg_map`` and all

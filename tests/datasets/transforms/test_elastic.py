@@ -13,6 +13,10 @@ from mmseg.registry import TRANSFORMS
 
 from mmseg_universeg.datasets import DSB2018Dataset
 from mmseg_universeg.datasets.transforms import BioMedicalElasticDeform
+from mmseg_universeg.datasets.transforms.displacement import (
+    dense_displacement,
+    grid_displacement,
+)
 
 SCHEMES = [dict(scheme='unet'), dict(scheme='simard', alpha=60, sigma=4)]
 
@@ -107,6 +111,26 @@ def test_seeds_reproduce_and_differ(config, sample):
     for key in ('img', 'gt_seg_map', 'gt_weight_map', 'gt_bboxes', 'gt_keypoints'):
         np.testing.assert_array_equal(outs[0][key], outs[1][key])
         assert (outs[0][key] != outs[2][key]).any()
+
+
+@pytest.mark.parametrize(
+    ('config', 'displacement'),
+    [
+        # Ronneberger et al. 2015, section 3.1; Simard et al. 2003, section 2.
+        (dict(), lambda *size: grid_displacement(*size, grid_size=3, std=10)),
+        (
+            dict(scheme='simard'),
+            lambda *size: dense_displacement(*size, alpha=34, sigma=4),
+        ),
+    ],
+)
+def test_defaults_are_those_of_the_papers(config, displacement):
+    transform = BioMedicalElasticDeform(1, **config)
+    np.random.seed(5)
+    field = transform.draw(40, 50)
+    np.random.seed(5)
+    np.random.rand()  # whether to deform
+    np.testing.assert_array_equal(field, displacement(40, 50))
 
 
 def test_random_numbers_can_be_cached(rng):

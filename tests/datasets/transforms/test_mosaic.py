@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mmengine.dataset import BaseDataset, ConcatDataset
 from mmseg.datasets import MultiImageMixDataset
@@ -23,12 +23,25 @@ def _sample(img: np.ndarray, **maps: np.ndarray) -> dict:
     return dict(img=img, img_path='a.png', seg_fields=list(maps), **maps)
 
 
+def _random_image(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: str
+) -> np.ndarray:
+    """All values of an integer dtype; of a floating one -1000 to 1000."""
+    if dtype.startswith('float'):
+        return rng.uniform(-1000, 1000, shape).astype(dtype)
+    info = np.iinfo(dtype)
+    return rng.integers(info.min, info.max, shape, dtype, endpoint=True)
+
+
 def _random_samples(
-    rng: np.random.Generator, sizes: list[tuple[int, int]], channels: tuple = (3,)
+    rng: np.random.Generator,
+    sizes: list[tuple[int, int]],
+    channels: tuple = (3,),
+    dtype: str = 'uint8',
 ) -> list[dict]:
     return [
         _sample(
-            rng.integers(0, 256, (*size, *channels), np.uint8),
+            _random_image(rng, (*size, *channels), dtype),
             gt_seg_map=rng.integers(0, 5, size, np.uint8),
         )
         for size in sizes
@@ -92,10 +105,13 @@ def test_which_part_of_an_image_is_cropped():
     scale=st.tuples(st.integers(5, 40), st.integers(5, 40)),
     ratios=st.tuples(RATIOS, RATIOS).map(sorted),
     channels=st.sampled_from([(), (2,), (3,), (5,)]),
+    dtype=st.sampled_from(['uint8', 'uint16', 'int16', 'float32']),
     seed=st.integers(0, 1000),
 )
-def test_equals_mmsegs(sizes, scale, ratios, channels, seed):
-    samples = _random_samples(np.random.default_rng(seed), sizes, channels)
+def test_equals_mmsegs(sizes, scale, ratios, channels, dtype, seed):
+    samples = _random_samples(np.random.default_rng(seed), sizes, channels, dtype)
+    # None of them fits as it is: all are interpolated.
+    assume(all(min(np.divide(scale, size)) != 1 for size in sizes))
     same = dict(
         img_scale=scale, center_ratio_range=tuple(ratios), pad_val=7, seg_pad_val=9
     )
@@ -155,12 +171,7 @@ def test_image_of_labels_agrees_pixel_by_pixel():
 @pytest.mark.parametrize('channels', [(), (1,), (2,), (3,), (7,)])
 def test_dtype_channels_and_values_are_kept(dtype, channels):
     rng = np.random.default_rng(0)
-    info = np.iinfo(dtype) if dtype[0] in 'ui' else None
-    low, high = (info.min, info.max) if info else (-1000.0, 1000.0)
-    samples = [
-        _sample(rng.uniform(low, high, (8, 8, *channels)).astype(dtype))
-        for _ in range(4)
-    ]
+    samples = _random_samples(rng, [(8, 8)] * 4, channels, dtype)
     out = _join(samples, img_scale=(8, 8), center_ratio_range=(1, 1))['img']
     assert out.dtype == dtype
     first, second, third, fourth = (sample['img'] for sample in samples)
@@ -287,6 +298,17 @@ def test_nothing_is_changed_in_place():
         for key in ('img', 'gt_seg_map', 'gt_instance_map'):
             np.testing.assert_array_equal(sample[key], old[key])
             assert not np.shares_memory(sample[key], out[key])
+
+
+def test_copies_no_sample(monkeypatch):
+    samples = _together(_random_samples(np.random.default_rng(0), [(9, 12)] * 4))
+
+    def refuse(*_):
+        raise AssertionError('a deep copy')
+
+    monkeypatch.setattr(copy, 'deepcopy', refuse)
+    out = BioMedicalRandomMosaic(1, img_scale=(8, 9))(samples)
+    assert out['img'].shape == (16, 18, 3)
 
 
 # In MMSeg's wrapper

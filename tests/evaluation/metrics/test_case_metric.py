@@ -256,12 +256,27 @@ def test_slices_of_two_sizes():
         evaluate(slices_of('p', [(label_map(0), label_map(0)), (small, small)]))
 
 
-def test_missing_slices_are_logged(log_folder):
+def test_missing_slices_are_background(log_folder):
     samples = slices_of('p7', [(label_map(z), label_map(z)) for z in range(4)])
     del samples[2]
     assert evaluate(samples)['case/DSC'] == 1
     log = (log_folder / 'run.log').read_text()
     assert "case 'p7': slices are missing, found [0, 1, 3]" in log
+
+
+def test_distances_across_missing_slices():
+    # a voxel that is right, and one more, four slices of 3 mm further on
+    voxel = np.zeros((20, 26), int)
+    voxel[5, 5] = 1
+    nothing = np.zeros_like(voxel)
+    samples = slices_of(
+        'p', [(voxel, voxel), *[(nothing, nothing)] * 3, (voxel, nothing)]
+    )
+    for data_sample in samples:
+        data_sample.set_metainfo(dict(spacing=(3.0, 1.0, 1.0)))
+    whole = evaluate(samples, metrics=['hd95'])['case/HD95/cytoplasm']
+    gap = evaluate([samples[0], samples[4]], metrics=['hd95'])['case/HD95/cytoplasm']
+    assert gap == whole > 6
 
 
 def test_episodes():

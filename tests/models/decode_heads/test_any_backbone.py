@@ -1,4 +1,4 @@
-"""Every decoder takes every backbone, and an image of every size."""
+"""Every decoder takes every backbone, and an image of every size and dtype."""
 
 import pytest
 import torch
@@ -30,7 +30,22 @@ BACKBONES = {
         dict(in_channels=(16, 24, 40, 112, 320), strides=(2, 4, 8, 16, 32)),
     ),
 }
+# The same of few channels, where there are such.
+SLIM_BACKBONES = BACKBONES | {
+    'resnet34': (
+        dict(type='ResNet', depth=34, base_channels=4, stem_channels=4),
+        dict(in_channels=(4, 8, 16, 32), strides=(4, 8, 16, 32)),
+    ),
+    'mobilenet-v2': (
+        dict(type='MobileNetV2', widen_factor=0.25, out_indices=(0, 1, 2, 3, 4, 6)),
+        dict(in_channels=(8, 8, 8, 16, 24, 80), strides=(2, 4, 8, 16, 16, 32)),
+    ),
+}
 BCE = dict(type='CrossEntropyLoss', use_sigmoid=True)
+ODD = st.integers(0, 9).map(lambda half: 2 * half + 1)
+# Largest error of what is computed in a dtype, as a share of the largest output (or of
+# 1, if that is smaller). A value of bfloat16 has 8 bits.
+TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.05}
 
 
 def make_head(name, features):
@@ -113,6 +128,76 @@ def test_every_size_is_padded_and_cropped_back(small, make_samples, height, widt
     assert torch.equal(mask, (found > 0.5).float())
 
 
+@pytest.mark.parametrize('head', ['unet', 'unetpp', 'unetpp_pruned', 'unet3plus'])
+@pytest.mark.parametrize('backbone', SLIM_BACKBONES)
+def test_every_pair_is_padded_and_cropped_back(
+    make_segmentor, make_samples, backbone, head
+):
+    backbone, features = SLIM_BACKBONES[backbone]
+    model = make_segmentor(
+        backbone,
+        dict(
+            **make_head(head, features),
+            num_classes=2,
+            out_channels=1,
+            norm_cfg=BN,
+            act_cfg=dict(type='LeakyReLU'),  # no dead units at so few channels
+        ),
+        divisor=32,
+    )
+    for height, width in [(1, 1), (33, 50)]:
+        image = torch.randn(3, height, width)
+        found, mask = predict(model, make_samples, image)
+        padded = F.pad(image, (0, -width % 32, 0, -height % 32))
+        with torch.no_grad():
+            plain = model(padded[None]).sigmoid()[0, 0]
+        assert found.shape == mask.shape == (height, width)
+        torch.testing.assert_close(found, plain[:height, :width])
+        assert not torch.allclose(found, plain[-height:, -width:])
+
+
+@pytest.mark.parametrize('dtype', TOLERANCES, ids=str)
+@pytest.mark.parametrize('head', ['unet', 'unetpp', 'unet3plus'])
+@settings(max_examples=10, deadline=None)
+@example(size=(1, 1), channels=1, out_channels=1)
+@given(
+    size=st.tuples(ODD, ODD), channels=st.integers(1, 5), out_channels=st.integers(1, 4)
+)
+def test_every_dtype_gives_what_float64_gives(
+    make_segmentor, make_samples, dtype, head, size, channels, out_channels
+):
+    torch.manual_seed(0)  # an example that fails is tried again
+    model = make_segmentor(
+        dict(type='UNetEncoder', in_channels=channels, widths=(2, 3, 4), norm_cfg=BN),
+        dict(
+            **make_head(head, dict(in_channels=(2, 3, 4))),
+            num_classes=max(2, out_channels),
+            out_channels=out_channels,
+            norm_cfg=BN,
+        ),
+        divisor=4,
+    )
+    image = torch.randn(channels, *size)
+    samples = make_samples(torch.zeros(1, *size))
+    data = model.data_preprocessor(dict(inputs=[image], data_samples=samples))
+    kept = torch.float64 if dtype == torch.float64 else torch.float32
+    autocast = torch.autocast('cpu', torch.bfloat16, enabled=dtype == torch.bfloat16)
+    with torch.no_grad(), autocast:
+        data['inputs'] = data['inputs'].to(kept)
+        (result,) = model.to(kept).predict(**data)
+    with torch.no_grad():
+        padded = F.pad(image, (0, -size[1] % 4, 0, -size[0] % 4)).double()
+        wanted = model.double()(padded[None])[0, :, : size[0], : size[1]]
+    if out_channels == 1:  # MMSeg gives the probability of a single channel
+        wanted = wanted.sigmoid()
+    found = result.seg_logits.data
+    assert found.shape == (out_channels, *size)
+    assert result.pred_sem_seg.data.shape == (1, *size)
+    assert found.isfinite().all()
+    largest = wanted.abs().max().clamp(min=1)
+    assert (found - wanted).abs().max() <= TOLERANCES[dtype] * largest
+
+
 @settings(max_examples=20, deadline=None)
 @example(height=1, width=1)
 @given(height=st.integers(1, 20), width=st.integers(1, 20))
@@ -133,7 +218,7 @@ def test_training_takes_every_size(small, make_samples, height, width):
     assert counted == sum(label.numel() for label in labels)
 
 
-@pytest.mark.parametrize('name', ['unet', 'resnet34', 'efficientnet-b0'])
+@pytest.mark.parametrize('name', BACKBONES)
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_sizes_that_do_not_divide_are_refused_without_padding(

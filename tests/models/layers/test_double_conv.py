@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmseg_universeg.models import UNetEncoder, UNetHead, UNetPlusPlusHead
 from mmseg_universeg.models.layers import DoubleConv, SkipNode
 
 RELU = dict(type='ReLU')
@@ -108,6 +109,27 @@ def test_dropout_after_both_activations():
     assert out.unique().tolist() == [0.0, 4.0]
     assert (out > 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
     assert layer.eval()(torch.ones(1, 1, 4, 4)).unique().tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    'build, units',
+    [
+        (lambda **kwargs: UNetEncoder(1, (2, 3, 4), **kwargs), 3),
+        (lambda **kwargs: UNetHead((2, 3, 4), num_classes=2, **kwargs), 2),
+        (lambda **kwargs: UNetPlusPlusHead((2, 3, 4), num_classes=2, **kwargs), 3),
+    ],
+)
+def test_networks_give_dropout_and_residual_to_each(build, units):
+    def found(**kwargs):
+        return [
+            (part.dropout.p, part.shortcut is not None)
+            for part in build(**kwargs).modules()
+            if isinstance(part, DoubleConv)
+        ]
+
+    assert found() == [(0.0, False)] * units
+    assert found(dropout=0.3) == [(0.3, False)] * units
+    assert found(residual=True) == [(0.0, True)] * units
 
 
 def test_wrong_dropout():

@@ -18,6 +18,11 @@ def smooth_logits(shape):
     return 6 * F.interpolate(coarse, size=(height, width), mode='bilinear')
 
 
+def labels_like(logits):
+    """Labels as far from the logits as from a prediction: similar, not the same."""
+    return (logits + 2 * torch.randn_like(logits)).argmax(1)
+
+
 def one_hot(label, channels):
     return F.one_hot(label, channels).movedim(-1, 1).float()
 
@@ -75,14 +80,14 @@ def test_flat_maps_by_hand(size, exponent):
 )
 def test_equals_the_definition(size, scales):
     logits = smooth_logits((2, 3, *size)).double()
-    label = torch.randint(3, (2, *size))
-    label[:, :, :10] = 1
+    label = labels_like(logits)
     probability, target = logits.softmax(1), one_hot(label, 3).double()
     expected = [
         1 - plain_ms_ssim(probability[b, c], target[b, c], scales)
         for b in range(2)
         for c in range(3)
     ]
+    assert all(0.05 < value < 0.95 for value in expected)
     loss = MSSSIMLoss()(logits, label)
     torch.testing.assert_close(loss, sum(expected) / 6, rtol=0, atol=1e-12)
 
@@ -116,10 +121,15 @@ def test_float32_is_enough_where_maps_are_flat():
 
 
 def test_gradients_agree_with_finite_differences_at_two_scales():
-    logits = torch.randn(1, 2, 23, 25, dtype=torch.float64, requires_grad=True)
-    label = torch.randint(2, (1, 23, 25))
+    logits = smooth_logits((1, 2, 23, 25)).double().requires_grad_()
+    label = labels_like(logits)
     label[0, :3] = 255
     loss = MSSSIMLoss()
+    value = loss(logits, label)
+    (gradient,) = torch.autograd.grad(value, logits)
+    # Nothing is clamped, and pixels count unless they are ignored.
+    assert 0.05 < value < 0.95
+    assert (gradient[:, :, 3:] != 0).all()
     assert torch.autograd.gradcheck(lambda x: loss(x, label), (logits,), fast_mode=True)
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmseg.registry import MODELS
+from monai.losses import DiceLoss
 
 from mmseg_universeg.models.losses import SoftDiceLoss
 
@@ -21,6 +22,16 @@ def test_each_image_counts_the_same():
     target[0, 0, 0] = 1  # one small object missed, one empty image right
     loss = SoftDiceLoss(eps=1e-6)(logits, target)
     assert loss.item() == pytest.approx(0.5, abs=1e-2)
+
+
+def test_agrees_with_monai():
+    logits = 3 * torch.randn(4, 1, 9, 11)
+    target = (logits + 3 * torch.randn(4, 1, 9, 11) > 0).float()
+    target[3] = 0
+    monai = DiceLoss(sigmoid=True, smooth_nr=1, smooth_dr=1)(logits, target)
+    ours = SoftDiceLoss(eps=1)(logits, target)
+    assert 0.05 < ours < 0.95
+    torch.testing.assert_close(ours, monai, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize('right', [True, False])

@@ -1,9 +1,12 @@
 """Scans and pictures to slices and npz: what is in them, interrupted, refused."""
 
+import functools
 import importlib.util
 import itertools
 import json
+import re
 import resource
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ import nibabel
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
+from mmengine.utils import track_iter_progress
 from mmseg.datasets import BaseSegDataset
 
 from mmseg_universeg.datasets import ImageMaskFolderDataset
@@ -159,6 +163,42 @@ def test_small_objects_of_slices(tmp_path: Path, run: Callable) -> None:
     content = read_medsam_npz(tmp_path / 'all' / 'train' / 'npz' / 'a.npz')
     assert content.slice_indices == (0, 1, 2, 3, 4, 5) and not content.gts.any()
     assert 'without any label left: 1 cases, the first is a' in everything.stdout
+
+
+def test_smallest_objects_by_default(tmp_path: Path, run: Callable) -> None:
+    labels = np.zeros((40, 24, 12), np.uint8)
+    labels[:10, :10, :10] = 1  # 1000 voxels
+    labels[12:22, :10, :10] = 2
+    labels[12, 0, 0] = 0  # 999 voxels
+    labels[24:34, :10, :11] = 3
+    labels[24, 0, 10] = 0  # 99 pixels of this slice
+    save(tmp_path / 'ct' / 'a_0000.nii.gz', labels * np.int16(100))
+    save(tmp_path / 'gt' / 'a.nii.gz', labels)
+    done = run(*arguments(tmp_path)[: -len(SMALL)])
+    assert done.returncode == 0, done.stderr
+    content = read_medsam_npz(tmp_path / 'out' / 'train' / 'npz' / 'a.npz')
+    assert np.unique(content.gts, return_counts=True)[1].tolist()[1:] == [1000, 1000]
+    wanted = 'volume, label 2: 1 objects of fewer than 1000 voxels, 999 voxels in all'
+    assert wanted in done.stdout
+    wanted = 'slices, label 3: 1 objects of fewer than 100 pixels, 99 pixels in all'
+    assert wanted in done.stdout
+
+
+def test_progress_is_shown(
+    tmp_path: Path, ct: tuple, run: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # MMEngine's bar keeps the stdout of when it was imported, which is not this test's.
+    shown = functools.partial(track_iter_progress, file=sys.stdout)
+    monkeypatch.setattr(run.tool, 'track_iter_progress', shown)
+    done = run(*ct)
+    assert re.findall(r'\[[> ]+\] (\d/\d), ', done.stdout) == [
+        '0/3',
+        '1/3',
+        '2/3',
+        '3/3',
+    ]
+    done = run(*ct)  # nothing is left to do
+    assert '3 of 3 cases are there already' in done.stdout and '/3,' not in done.stdout
 
 
 @pytest.mark.parametrize('codes', ['RAS', 'LPS', 'SAR', 'PIL'])

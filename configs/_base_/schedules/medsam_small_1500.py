@@ -8,6 +8,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, begin=0, end=100, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=100, end=2000, eta_min=0, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=100, end=1500, eta_min=0, by_epoch=False),
 ]
-train_cfg = dict(max_iters=2000, val_interval=2000)
+train_cfg = dict(max_iters=1500, val_interval=1500)
