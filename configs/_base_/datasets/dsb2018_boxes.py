@@ -30,7 +30,7 @@ train_pipeline = [
     dict(type='PackBoxPromptInputs'),
 ]
 # Labels after Resize, so that scores are taken at the original size. Boxes are as loose
-# as in training in the mean: tight ones alone, filled with ellipses, have a DSC of 0.89.
+# as the mean of training: tight ones alone, filled with ellipses, have a DSC of 0.89.
 test_pipeline = [
     load,
     *scale,
