@@ -1,5 +1,4 @@
-# UNet++ with deep supervision on nuclei, and mosaics of four images in training, which
-# take longer to load, so that there are fewer iterations.
+# UNet++ with deep supervision on nuclei, and mosaics of four images in training.
 _base_ = [
     '_base_/models/unetpp.py',
     '_base_/datasets/dsb2018_mosaic.py',

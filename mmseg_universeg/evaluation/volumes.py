@@ -58,8 +58,9 @@ def join_slices(name: str, slices: Sequence[Slice]) -> tuple[np.ndarray, np.ndar
 
     Returns:
         Prediction and truth, (D, H, W) int16 each, or (C, D, H, W) bool of masks, from
-        the first to the last index. Slices that are missing in between are background,
-        so that distances across them are right, and are logged as a warning.
+        the first to the last index. Slices that are missing in between are taken to be
+        background, so that those on both sides are as far apart as they lie, and are
+        logged as a warning.
 
     Raises:
         ValueError: Two slices with one index, or of different size or spacing.

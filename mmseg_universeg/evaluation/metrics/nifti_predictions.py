@@ -10,8 +10,6 @@ from mmengine.logging import MMLogger
 from mmengine.utils import track_iter_progress
 from mmseg.registry import METRICS
 
-from mmseg_universeg.utils.nifti import NiftiVolume
-
 
 @METRICS.register_module()
 class NiftiPredictions(BaseMetric):
@@ -97,6 +95,9 @@ class NiftiPredictions(BaseMetric):
             OSError: A file cannot be written.
             ValueError: Slices do not fit their scan.
         """
+        # Takes nibabel along, which importing the package does not.
+        from mmseg_universeg.utils.nifti import NiftiVolume
+
         cases: dict[str, list[tuple]] = {}
         for case, *entry in results:
             cases.setdefault(case, []).append(entry)
