@@ -2,6 +2,6 @@
 _base_ = [
     '_base_/models/medsam_small.py',
     '_base_/datasets/acdc_boxes.py',
-    '_base_/schedules/medsam_small_1500.py',
+    '_base_/schedules/medsam_small_2500.py',
     '_base_/default_runtime.py',
 ]

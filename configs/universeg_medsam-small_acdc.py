@@ -1,7 +1,7 @@
 # In context, then refined: UniverSeg segments by 64 supports, and a box around each
 # structure it finds prompts a small MedSAM. For testing, with the weights of
 # medsam_small_acdc.py: tools/test.py configs/universeg_medsam-small_acdc.py \
-#     work_dirs/medsam_small_acdc/iter_1500.pth
+#     work_dirs/medsam_small_acdc/iter_2500.pth
 # Without the refinement: universeg_acdc.py.
 _base_ = ['medsam_small_acdc.py']
 model = dict(

@@ -27,18 +27,19 @@ train_pipeline = [
     ),
     dict(type='PackBoxPromptInputs'),
 ]
-# Labels after Resize, so that scores are taken at the original size.
+# Labels after Resize, so that scores are taken at the original size. Boxes are as loose
+# as the mean of training.
 test_pipeline = [
     dict(type='LoadMedicalImage'),
     dict(type='ToThreeChannels'),
     dict(type='Resize', scale=image_size, keep_ratio=False, interpolation='bicubic'),
     dict(type='MinMaxNormalize'),
     dict(type='LoadLabelMap'),
-    dict(type='BoxPromptsFromMask'),
+    dict(type='BoxPromptsFromMask', shift=5),
     dict(type='PackBoxPromptInputs'),
 ]
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),

@@ -47,8 +47,10 @@ class BoxPromptSegmentor(SafePretrained, BaseSegmentor):
 
     - ``'box'``: the boxes.
     - ``'point'``: one pixel of each object, in training by chance, in testing the
-      deepest inside. With ``points`` of more than 1 in testing, each further one is the
-      pixel deepest inside of the error so far, missed or too much.
+      deepest inside. With ``points`` of more than 1 each further one comes from the
+      error so far, missed or too much: in training by chance ("Segment Anything",
+      appendix A, training algorithm), in testing the pixel deepest inside. Training
+      draws for every image how many there are, from 1 to ``points``.
     - ``'everything'``, for testing: segment-anything's automatic generator, whose masks
       are shared out among the true objects (`share_out`); an upper bound. Trained as
       ``'point'``, which is what the generator asks with.
@@ -62,7 +64,7 @@ class BoxPromptSegmentor(SafePretrained, BaseSegmentor):
             ``unreached`` of the head, so that distributed training needs no
             ``find_unused_parameters``.
         prompt: ``'box'``, ``'point'`` or ``'everything'``.
-        points: Number of points of each object in testing with ``'point'``.
+        points: Number of points of each object with ``'point'``, in training at most.
         generator: Arguments of ``SamAutomaticMaskGenerator`` for ``'everything'``.
             Where the predicted IoU is not trained, ``pred_iou_thresh`` should be 0.
         resize: What is resized to the original image: ``'probabilities'`` as released
@@ -188,7 +190,7 @@ class BoxPromptSegmentor(SafePretrained, BaseSegmentor):
         """
         embeddings = self.embed(inputs, batch_data_samples)
         return [
-            self.decode_head(embedding, **self.prompts(sample))[0]
+            self.decode_head(embedding, **self.prompts(embedding, sample))[0]
             for embedding, sample in zip(embeddings, batch_data_samples)
         ]
 
@@ -262,14 +264,8 @@ class BoxPromptSegmentor(SafePretrained, BaseSegmentor):
             embedding: (C, S / 16, S / 16).
             sample: With its prompts.
         """
-        prompts = self.prompts(sample)
+        prompts = self.prompts(embedding, sample)
         logits, scores = self.decode_head(embedding, **prompts)
-        for _ in range(self.points - 1 if self.prompt == 'point' else 0):
-            masks = true_masks(sample)
-            predicted = self.probabilities(logits, masks.shape[1:]) > 0.5
-            size = self.decode_head.image_size
-            prompts['points'] = add_points(prompts['points'], masks, predicted, size)
-            logits, scores = self.decode_head(embedding, **prompts)
         return self.probabilities(logits, original_size(sample)), scores
 
     def everything(
@@ -304,8 +300,12 @@ class BoxPromptSegmentor(SafePretrained, BaseSegmentor):
             return resized(logits, size, 'bilinear').sigmoid()
         return resized(logits.sigmoid(), size, 'bilinear')
 
-    def prompts(self, sample: SegDataSample) -> dict:
-        """Return the arguments of the head: the boxes, or one point for each object.
+    def prompts(self, embedding: Tensor, sample: SegDataSample) -> dict:
+        """Return the arguments of the head: the boxes, or the points of each object.
+
+        Args:
+            embedding: (C, S / 16, S / 16).
+            sample: With its prompts.
 
         Raises:
             ValueError: If the prompts are not as said for the class.
@@ -314,10 +314,17 @@ class BoxPromptSegmentor(SafePretrained, BaseSegmentor):
         boxes = true_boxes(sample, size)
         if self.prompt == 'box':
             return dict(boxes=boxes)
-        rng = None
+        masks, rng, number = pointable_masks(sample), None, self.points
         if self.training:
             rng = np.random.default_rng(int(torch.randint(2**31, ())))
-        return dict(points=first_points(pointable_masks(sample), size, rng))
+            number = rng.integers(1, self.points, endpoint=True)
+        points = first_points(masks, size, rng)
+        for _ in range(number - 1):
+            with torch.no_grad():
+                logits, _ = self.decode_head(embedding, points=points)
+            predicted = self.probabilities(logits, masks.shape[1:]) > 0.5
+            points = add_points(points, masks, predicted, size, rng)
+        return dict(points=points)
 
 
 def resized(maps: Tensor, size: Sequence[int], mode: str) -> Tensor:

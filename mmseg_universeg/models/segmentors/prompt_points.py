@@ -34,7 +34,13 @@ def first_points(
     return _to_points(pixels, [FOREGROUND] * len(pixels), masks, size)
 
 
-def add_points(points: Points, masks: Tensor, predicted: Tensor, size: int) -> Points:
+def add_points(
+    points: Points,
+    masks: Tensor,
+    predicted: Tensor,
+    size: int,
+    rng: np.random.Generator | None = None,
+) -> Points:
     """Return the points with one more for each object, from its error.
 
     Args:
@@ -42,9 +48,10 @@ def add_points(points: Points, masks: Tensor, predicted: Tensor, size: int) -> P
         masks: (N, H, W) of 0 and 1.
         predicted: (N, H, W) of 0 and 1.
         size: As for `first_points`.
+        rng: As for `correcting_pixel`.
     """
     pairs = zip(masks.bool().cpu().numpy(), predicted.bool().cpu().numpy())
-    found = [correcting_pixel(mask, predicted) for mask, predicted in pairs]
+    found = [correcting_pixel(mask, predicted, rng) for mask, predicted in pairs]
     new = _to_points(*([part[i] for part in found] for i in (0, 1)), masks, size)
     return tuple(torch.cat(parts, dim=1) for parts in zip(points, new))
 
@@ -69,21 +76,25 @@ def random_pixel(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
 
 
 def correcting_pixel(
-    mask: np.ndarray, predicted: np.ndarray
+    mask: np.ndarray, predicted: np.ndarray, rng: np.random.Generator | None = None
 ) -> tuple[tuple[int, int], int]:
     """Return the next point (x, y) and its label, from the error of a prediction.
 
-    It is the pixel deepest inside of what is wrong: `FOREGROUND` where the object was
-    missed, `BACKGROUND` where it was seen beside itself. Without any error the label
-    is `NO_POINT`.
+    The label is `FOREGROUND` where the object was missed, `BACKGROUND` where it was
+    seen beside itself. Without any error it is `NO_POINT`.
 
     Args:
         mask: (H, W) bool.
         predicted: (H, W) bool.
+        rng: Draws a pixel of what is wrong, every one as likely; by default it is the
+            one deepest inside.
     """
     missed, excess = mask & ~predicted, predicted & ~mask
     if not (missed | excess).any():
         return (0, 0), NO_POINT
+    if rng is not None:
+        x, y = random_pixel(missed | excess, rng)
+        return (x, y), FOREGROUND if mask[y, x] else BACKGROUND
     if _depth(missed).max() >= _depth(excess).max():
         return deepest_pixel(missed), FOREGROUND
     return deepest_pixel(excess), BACKGROUND

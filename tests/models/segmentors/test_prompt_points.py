@@ -59,12 +59,20 @@ def test_correcting_pixel():
 def test_a_correcting_pixel_is_wrong(data):
     mask = data.draw(MASKS)
     predicted = data.draw(arrays(bool, mask.shape))
-    (x, y), label = correcting_pixel(mask, predicted)
+    rng = data.draw(st.sampled_from([None, np.random.default_rng(0)]))
+    (x, y), label = correcting_pixel(mask, predicted, rng)
     if label == -1:
         assert (mask == predicted).all()
     else:
         assert mask[y, x] != predicted[y, x]
         assert mask[y, x] == bool(label)
+
+
+def test_drawn_correcting_pixels_are_everywhere_in_the_error():
+    mask, predicted = filled(6, 6, 0, 3, 0, 3), filled(6, 6, 2, 4, 2, 4)
+    rng = np.random.default_rng(0)
+    found = {correcting_pixel(mask, predicted, rng)[0] for _ in range(300)}
+    assert found == {(x, y) for y, x in np.argwhere(mask != predicted)}
 
 
 def test_points_lie_where_their_pixels_do():
@@ -102,6 +110,17 @@ def model(make_sam, make_prompted):
     return model.eval()
 
 
+@pytest.fixture
+def asked(model):
+    """The points that the head was given, one after the other."""
+    asked = []
+    model.decode_head.register_forward_pre_hook(
+        lambda module, inputs, prompts: asked.append(prompts['points']),
+        with_kwargs=True,
+    )
+    return asked
+
+
 def test_one_point_is_the_deepest_in_testing(model, make_prompted_sample):
     sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 64, 64]], (50, 60))
     image = torch.rand(1, 3, 64, 64)
@@ -115,18 +134,9 @@ def test_one_point_is_the_deepest_in_testing(model, make_prompted_sample):
     torch.testing.assert_close(result.pred_instances.scores, ious)
 
 
-def test_further_points_come_from_the_error(model, make_prompted_sample):
-    asked = []
-    model.decode_head.register_forward_pre_hook(
-        lambda module, inputs, prompts: asked.append(prompts['points']),
-        with_kwargs=True,
-    )
-    model.points = 3
-    sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 60, 60]])
+def assert_from_the_error(asked, model, image, sample):
+    """Each set of points is the one before and a pixel of what that got wrong."""
     truth = sample.gt_instances.masks.bool()
-    image = torch.rand(1, 3, 64, 64)
-    model(image, [sample], mode='predict')
-    assert [len(labels[0]) for _, labels in asked] == [1, 2, 3]
     with torch.no_grad():
         (embedding,) = model.extract_feat(image)[0]
     for points, (coords, labels) in pairwise(list(asked)):
@@ -139,19 +149,39 @@ def test_further_points_come_from_the_error(model, make_prompted_sample):
             assert truth[number, y, x] == labels[number, -1]
 
 
-def test_trains_with_random_points(model, make_prompted_sample):
-    asked = []
-    model.decode_head.register_forward_pre_hook(
-        lambda module, inputs, prompts: asked.append(prompts['points'][0]),
-        with_kwargs=True,
-    )
+def test_further_points_come_from_the_error(model, asked, make_prompted_sample):
+    model.points = 3
+    sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 60, 60]])
+    image = torch.rand(1, 3, 64, 64)
+    model(image, [sample], mode='predict')
+    assert [len(labels[0]) for _, labels in asked] == [1, 2, 3]
+    assert_from_the_error(asked, model, image, sample)
+
+
+def test_trains_with_random_points(model, asked, make_prompted_sample):
     model.train()
     sample = make_prompted_sample([[8, 8, 24, 40]])
     image = torch.rand(1, 3, 64, 64)
     for _ in range(2):
         (loss,) = model.loss(image, [sample]).values()
         loss.backward()
-    assert not torch.equal(*asked)
-    for points in asked:
+    coords = [points for points, _ in asked]
+    assert not torch.equal(*coords)
+    for points in coords:
         assert 8 <= points[0, 0, 0] < 24
         assert 8 <= points[0, 0, 1] < 40
+
+
+def test_trains_with_points_from_the_error(model, asked, make_prompted_sample):
+    model.points = 3
+    model.train()
+    sample = make_prompted_sample([[8, 8, 24, 40], [40, 40, 60, 60]])
+    image = torch.rand(1, 3, 64, 64)
+    torch.manual_seed(0)
+    numbers = []
+    for _ in range(8):
+        asked.clear()
+        model.loss(image, [sample])
+        numbers.append(len(asked))
+        assert_from_the_error(asked, model, image, sample)
+    assert set(numbers) == {1, 2, 3}
