@@ -100,7 +100,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('work_dirs', nargs='+', help='a row each, or a seed of a row')
     parser.add_argument(
-        '--metrics', nargs='+', help='columns; by default case/DSC and that per class'
+        '--metrics',
+        nargs='*',
+        help='columns; by default case/DSC and that per class, and none if none follows',
     )
     parser.add_argument(
         '--parameters',
@@ -260,7 +262,7 @@ def make_table(
 
     Args:
         runs: Rows are in the order of their first run.
-        metrics: Names of the columns; by default ``case/DSC`` and that per class.
+        metrics: Names of the columns; None for ``case/DSC`` and that per class.
         parameters: Whether to count each model's parameters.
         macs: Height and width of the image for which to count each model's
             multiplications with addition.
@@ -269,10 +271,9 @@ def make_table(
         ValueError: No run has a metric, or two runs of an experiment have one seed.
     """
     known = list(dict.fromkeys(name for run in runs for name in run.metrics))
-    metrics = metrics or [
-        'case/DSC',
-        *(name for name in known if name.startswith('case/DSC/')),
-    ]
+    if metrics is None:
+        per_class = [name for name in known if name.startswith('case/DSC/')]
+        metrics = ['case/DSC', *per_class]
     unknown = [name for name in metrics if name not in known]
     if unknown:
         raise ValueError(

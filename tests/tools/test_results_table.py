@@ -245,6 +245,30 @@ def test_a_training_by_epochs(write, make):
         make(write('b', lines[:1], **epochs))
 
 
+def test_no_metrics_at_all(write, make):
+    header, _, row = make(write('a', TRAINED), '--metrics')
+    assert cells(header) == ['experiment', 'seed', 'iterations', 'minutes', 'command']
+    assert cells(row)[:3] == ['exp', '0', '20']
+
+
+def test_multiplications_of_a_head_that_checks_sizes():
+    model = MODELS.build(
+        dict(
+            type='mmseg.EncoderDecoder',
+            backbone=dict(type='mmseg.UNetEncoder', in_channels=2, widths=(3, 4)),
+            decode_head=dict(
+                type='mmseg.UNetHead', in_channels=(3, 4), num_classes=5, norm_cfg=None
+            ),
+            test_cfg=dict(mode='whole'),
+        )
+    )
+    # 3x3 convolutions, two a level, at 8x12 and half of it; the second level's come up
+    # by a transposed convolution of 2x2, each output of one input; 5 classes by 1x1.
+    wanted = 96 * 9 * (6 + 9) + 24 * 9 * (12 + 16)
+    wanted += 96 * (4 * 3) + 96 * 9 * (6 * 3 + 9) + 96 * 15
+    assert TOOL['count_macs'](model, (8, 12)) == wanted
+
+
 def test_multiplications_of_a_convolution_by_hand():
     model = MODELS.build(
         dict(

@@ -203,7 +203,8 @@ class SkipDecodeHead(BaseDecodeHead):
                 f'{type(self).__name__}: the backbone gives {found} channels, '
                 f'in_channels is {self.in_channels}'
             )
-        sizes = [tuple(feature.shape[2:]) for feature in features]
+        # ints: where torch traces, to count FLOPs, sizes are tensors
+        sizes = [tuple(map(int, feature.shape[2:])) for feature in features]
         image = {
             tuple(length * stride for length in size)
             for size, stride in zip(sizes, self.strides)
