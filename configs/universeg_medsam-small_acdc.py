@@ -12,6 +12,8 @@ model = dict(
             type='Pretrained', checkpoint='work_dirs/universeg_multi/iter_4500.pth'
         ),
     ),
+    # As loose as the mean of training.
+    boxes=dict(shift=5),
 )
 # The supports are read as UniverSeg is trained, at the size of its published weights.
 support_pipeline = [
