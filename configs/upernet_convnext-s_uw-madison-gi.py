@@ -1,6 +1,6 @@
 # UPerNet with ConvNeXt-S (Liu et al., CVPR 2022) on organs in MRI, timm's backbone
 # trained on ImageNet. From scratch: --cfg-options model.backbone.pretrained=False; from
-# a file besides: model.backbone.checkpoint_path=FILE. The smallest ConvNeXt:
+# a file of timm's: model.backbone.pretrained_cfg_overlay.file=FILE. The smallest:
 # model.backbone.model_name=convnext_atto
 # "model.decode_head.in_channels=[40,80,160,320]".
 _base_ = [

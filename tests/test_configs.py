@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 import yaml
+from mmcv.transforms import Compose
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
 from PIL import Image
 
 import mmseg_universeg
+from mmseg_universeg.datasets.transforms.multi_label import read_multi_label_mask
 
 FOLDER = Path(mmseg_universeg.config_path('universeg_multi.py')).parent
 CONFIGS = sorted(path.name for path in FOLDER.glob('*.py'))
@@ -94,16 +98,22 @@ def uw_madison(data_root, tmp_path_factory) -> Path:
 
 
 def shrink_transfer(cfg: Config, data: Path) -> None:
-    """Images of 96x96 instead of 288x288, and two steps of one epoch, in place."""
+    """Images of 96x96, and two steps of one epoch, in place."""
     size = cfg.image_size
-    assert size == (288, 288)
-    assert cfg.train_dataloader.batch_size == 32
+    small = '-256x256' in cfg.filename
+    assert size == ((256, 256) if small else (288, 288))
+    assert cfg.train_dataloader.batch_size == (4 if small else 32)
     if 'img_size' in cfg.model.backbone:
         assert cfg.model.backbone.img_size == size
         cfg.model.backbone.img_size = (96, 96)
-    for dataloader in (cfg.train_dataloader, cfg.val_dataloader):
-        dataloader.dataset.data_root = str(data)
-        (resize,) = (t for t in dataloader.dataset.pipeline if t.type == 'Resize')
+    for dataset in (cfg.train_dataloader.dataset, cfg.val_dataloader.dataset):
+        dataset.data_root = str(data)
+    for pipeline in (
+        cfg.train_dataloader.dataset.pipeline,
+        cfg.val_dataloader.dataset.pipeline,
+        cfg.tta_pipeline,
+    ):
+        (resize,) = (t for t in pipeline if t.type == 'Resize')
         assert resize.scale == size
         resize.scale = (96, 96)
     # Two batches of two: one image alone has no statistics to normalise by.
@@ -219,6 +229,79 @@ def test_trains_and_validates(name, tmp_path, data_root, parity_root, request):
     scores = runner.message_hub.log_scalars
     name = 'val/case/DSC' if 'val/case/DSC' in scores else 'val/box/DSC'
     assert scores[name].current() >= 0
+
+
+def test_flips_are_averaged_and_drawn(tmp_path, uw_madison):
+    cfg = Config.fromfile(
+        mmseg_universeg.config_path('segformer_mit-b0_uw-madison-gi.py')
+    )
+    without_downloads(cfg.model)
+    shrink_transfer(cfg, uw_madison)
+    cfg.work_dir = str(tmp_path / 'work_dir')
+    cfg.visualizer.name = 'flips'
+    cfg.val_evaluator[0].output_dir = str(tmp_path / 'masks')
+    plain = cfg.val_dataloader.dataset.pipeline
+    # As tools/test.py does for --tta.
+    cfg.test_evaluator = cfg.val_evaluator
+    cfg.test_dataloader = cfg.val_dataloader
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader.dataset.update(pipeline=cfg.tta_pipeline, indices=3)
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    runner = Runner.from_cfg(cfg)
+    assert runner.test()['uw_madison/score'] > 0
+    pictures = sorted(path.name for path in Path(runner.log_dir).rglob('test_*.png'))
+    assert [name[:9] for name in pictures] == ['test_0000', 'test_0001', 'test_0002']
+    model = runner.model.module
+    dataset = runner.test_dataloader.dataset
+    for index in range(3):
+        sample = Compose(plain)(dataset.get_data_info(index))
+        mean = 0
+        for turn in (lambda maps: maps, lambda maps: maps.flip(-1)):
+            inputs = turn(sample['inputs'])
+            batch = dict(inputs=[inputs], data_samples=[sample['data_samples']])
+            with torch.no_grad():
+                (found,) = model.test_step(batch)
+            mean = mean + turn(found.seg_logits.data).double().sigmoid() / 2
+        name = Path(sample['data_samples'].img_path).name
+        written = read_multi_label_mask(str(tmp_path / 'masks' / name))
+        wrong = (written > 0) != (mean > 0.5).permute(1, 2, 0).numpy()
+        # Where the mean is next to the threshold, rounding decides.
+        assert not (wrong & ((mean - 0.5).abs() > 1e-5).permute(1, 2, 0).numpy()).any()
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'key'),
+    [
+        ('segformer_mit-b0_uw-madison-gi.py', {}, 'init_cfg.checkpoint'),
+        (
+            'upernet_convnext-s_uw-madison-gi.py',
+            dict(model_name='convnext_atto'),
+            'pretrained_cfg_overlay.file',
+        ),
+    ],
+)
+def test_backbones_start_from_a_file(tmp_path, name, options, key):
+    cfg = Config.fromfile(mmseg_universeg.config_path(name))
+    cfg.merge_from_dict({f'model.backbone.{k}': v for k, v in options.items()})
+    backbone = cfg.model.backbone
+    if backbone.type == 'TIMMBackbone':
+        saved = timm.create_model('convnext_atto', pretrained=False).state_dict()
+    else:
+        saved = MODELS.build({**backbone, 'init_cfg': None}).state_dict()
+    saved = {k: torch.randn_like(v) for k, v in saved.items()}
+    torch.save(saved, tmp_path / 'weights.pth')
+    cfg.merge_from_dict({f'model.backbone.{key}': str(tmp_path / 'weights.pth')})
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        built = MODELS.build(cfg.model.backbone)
+    built.init_weights()
+    found = {
+        k.removeprefix('timm_model.')
+        .replace('stages_', 'stages.')
+        .replace('stem_', 'stem.'): v
+        for k, v in built.state_dict().items()
+    }
+    assert len(found) > 50
+    assert all(torch.equal(v, saved[k]) for k, v in found.items())
 
 
 def test_model_index_names_existing_configs():

@@ -102,7 +102,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--metrics',
         nargs='*',
-        help='columns; by default case/DSC and that per class, and none if none follows',
+        help='columns, or none at all; by default case/DSC and that per class',
     )
     parser.add_argument(
         '--parameters',

@@ -34,6 +34,7 @@ from torch.nn import functional as F
 from mmseg_universeg.models import MultiLabelEncoderDecoder
 from mmseg_universeg.utils.attention import (
     Stage,
+    check_size,
     head_maps,
     patch_shares,
     recorded_attention,
@@ -101,6 +102,8 @@ def build_model(cfg: Config, checkpoint: str) -> BaseSegmentor:
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it does not fit.
     """
+    if cfg.model.backbone.get('pretrained'):
+        cfg.model.backbone.pretrained = False  # nothing is downloaded
     model = MODELS.build(cfg.model)
     try:
         model.load_state_dict(load_weights(checkpoint))
@@ -162,6 +165,7 @@ def draw(
     size = packed['inputs'].shape[1:]
     region = F.adaptive_max_pool2d(region[None].float(), size)[0]
     whole = batch['inputs'].shape[2:]
+    check_size(stages, whole)
     region = F.pad(region, (0, whole[1] - size[1], 0, whole[0] - size[0]))
     return attention_picture(
         shown_image(batch['inputs'][0]),

@@ -60,7 +60,7 @@ def find_slices(folder: Path) -> tuple[list[SliceFile], Problems]:
 
     Returns:
         The slices, by case, day and place, and what is wrong, by name: a file with
-        another name, or two files of one slice.
+        another name or in another place, or two files of one slice.
 
     Raises:
         FileNotFoundError: No such file at all.
@@ -68,8 +68,8 @@ def find_slices(folder: Path) -> tuple[list[SliceFile], Problems]:
     train = folder / 'train'
     found: dict[str, list[SliceFile]] = {}
     problems: Problems = {}
-    for path in sorted(train.glob('*/*/scans/*')):
-        if path.name.startswith('.'):
+    for path in sorted(train.rglob('*')):
+        if path.is_dir() or path.name.startswith('.'):
             continue
         place = path.relative_to(train).as_posix()
         match = _PLACE.fullmatch(place)

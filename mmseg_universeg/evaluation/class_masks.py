@@ -33,8 +33,10 @@ def read_maps(
         sample[key]['data'].detach().cpu().numpy().astype(np.int16)
         for key in ('pred_sem_seg', 'gt_sem_seg')
     )
-    pred, truth = (m[0] if m.ndim == 3 and len(m) == 1 else m for m in (pred, truth))
+    # (1, H, W) with a single class is the mask of that class.
     overlap = truth.ndim == 3 and len(truth) == num_classes
+    if not overlap:
+        pred, truth = (m[0] if m.shape[:-2] == (1,) else m for m in (pred, truth))
     if pred.shape != truth.shape or not (overlap or pred.ndim == 2):
         raise ValueError(
             f'{where}: prediction {pred.shape} and truth {truth.shape} must be '
@@ -57,16 +59,3 @@ def read_maps(
             'and 1'
         )
     return (pred == 1) & ~ignored, truth == 1
-
-
-def class_mask(maps: np.ndarray, index: int) -> np.ndarray:
-    """Return where a class is.
-
-    Args:
-        maps: Label map of any shape, int16, or bool masks with the classes first.
-        index: Of the class.
-
-    Returns:
-        Bool, the shape of the label map, or of one of the masks.
-    """
-    return maps[index] if maps.dtype == bool else maps == index

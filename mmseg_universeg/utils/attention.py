@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
+from math import lcm
+from operator import mul
 
 import torch
 from mmseg.models.backbones import BEiT, MixVisionTransformer, VisionTransformer
@@ -147,6 +150,26 @@ def head_weights(attention: nn.MultiheadAttention, kwargs: dict) -> Tensor:
     return attention.forward(**kwargs)[1][0]
 
 
+def check_size(stages: Sequence[Stage], size: Sequence[int]) -> None:
+    """Refuse an image that patches and keys do not cover exactly.
+
+    Args:
+        stages: As `recorded_attention` yields them.
+        size: (H, W) of the image as it goes into the model.
+
+    Raises:
+        ValueError: With the sides that would do.
+    """
+    strides = accumulate((stage.stride for stage in stages), mul)
+    divisor = lcm(*(s * stage.reduction for s, stage in zip(strides, stages)))
+    if any(side % divisor for side in size):
+        raise ValueError(
+            f'the image is {size[0]} x {size[1]} as it goes into the model, wanted '
+            f'sides that are multiples of {divisor}, which patches cover exactly: '
+            "change Resize in the test pipeline or the data preprocessor's padding"
+        )
+
+
 def patch_shares(mask: Tensor, stage: Stage) -> Tensor:
     """Return how a region of the image is divided among the tokens of a stage.
 
@@ -192,7 +215,7 @@ def rollout_map(stages: Sequence[Stage], shares: Tensor) -> Tensor:
     stage, a patch draws on those under its convolution equally.
 
     Args:
-        stages: From the first one on.
+        stages: From the first one on, of an image that `check_size` accepts.
         shares: Of the region, on the last of ``stages``, see `patch_shares`.
 
     Returns:
@@ -215,10 +238,7 @@ def spread_keys(keys: Tensor, stage: Stage) -> Tensor:
         return keys
     grid = keys.view(1, 1, *stage.key_grid) / stage.reduction**2
     patches = grid.repeat_interleave(stage.reduction, 2)
-    patches = patches.repeat_interleave(stage.reduction, 3)
-    # What is left over at the right and at the bottom is of no key.
-    height, width = (side - found for side, found in zip(stage.grid, patches.shape[2:]))
-    return F.pad(patches, (0, width, 0, height)).flatten()
+    return patches.repeat_interleave(stage.reduction, 3).flatten()
 
 
 def spread_patches(shares: Tensor, stage: Stage, below: tuple[int, int]) -> Tensor:

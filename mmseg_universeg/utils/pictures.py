@@ -11,6 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
+from .class_masks import class_mask
+
 # Told apart also with a colour vision deficiency (Okabe and Ito), for classes whose
 # palette colour is a grey that would vanish in a grey image.
 _COLOURS = ('#e69f00', '#56b4e9', '#009e73', '#d55e00', '#cc79a7', '#f0e442', '#0072b2')
@@ -121,11 +123,6 @@ def _class_colours(
         for index, (name, colour) in enumerate(zip(classes, palette))
         if name.lower() != 'background'
     }
-
-
-def class_mask(labels: np.ndarray, index: int) -> np.ndarray:
-    """Return where a class is, (H, W) bool, of `case_picture`'s labels."""
-    return labels[index] if labels.ndim == 3 else labels == index
 
 
 def _show(ax: Axes, image: np.ndarray) -> None:

@@ -1,5 +1,7 @@
 """Masks as run-length text, as the UW-Madison GI tract competition writes them."""
 
+import re
+
 import numpy as np
 
 # How pixels are counted, and NumPy's name for it.
@@ -24,8 +26,11 @@ def decode_runs(text: str, size: tuple[int, int], order: str = 'row') -> np.ndar
             not in order or overlap, or one that leaves the image.
     """
     pixels = size[0] * size[1]
+    words = text.split()
     try:
-        numbers = np.array([int(word) for word in text.split()], np.int64)
+        if not all(re.fullmatch(r'-?[0-9]+', word) for word in words):
+            raise ValueError
+        numbers = np.array([int(word) for word in words], np.int64)
     except (ValueError, OverflowError):
         raise ValueError(
             f'runs are {_shown(text)}, wanted whole numbers separated by blanks'

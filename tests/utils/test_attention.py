@@ -7,6 +7,7 @@ from mmseg.models.backbones import BEiT, MixVisionTransformer, VisionTransformer
 from torch import nn
 
 from mmseg_universeg.utils.attention import (
+    check_size,
     head_maps,
     patch_shares,
     recorded_attention,
@@ -22,12 +23,11 @@ BACKBONES = {
         (32, 48),
     ),
     'beit': (BEiT, dict(img_size=(32, 48), **SMALL), (32, 48)),
-    # 13 x 26 patches in the first stage: the last of 13 rows is of no key.
     'segformer': (
         MixVisionTransformer,
         dict(embed_dims=8, num_layers=[2, 1, 2, 1], num_heads=[1, 2, 5, 8],
              sr_ratios=[4, 2, 2, 1]),
-        (52, 104),
+        (64, 96),
     ),
 }  # fmt: skip
 
@@ -193,6 +193,17 @@ def test_hooks_are_gone_and_change_nothing():
         assert all(torch.equal(one, other) for one, other in zip(plain, found))
         backbone(image)
     assert len(stages[0].layers) == 3
+
+
+def test_sizes_that_patches_do_not_cover(recorded):
+    backbone, stages, _ = recorded
+    segformer = isinstance(backbone, MixVisionTransformer)
+    # 8 pixels a patch; or 4 each with 4 a key, then 8 with 2, 16 with 2, and 32.
+    least = 32 if segformer else 8
+    check_size(stages, (3 * least, 5 * least))
+    for size in ((least + 4, least), (least, least + 4)):
+        with pytest.raises(ValueError, match=f'multiples of {least}, which patches'):
+            check_size(stages, size)
 
 
 def test_what_cannot_be_recorded_is_refused():

@@ -85,6 +85,8 @@ def test_the_wrong_order_shears():
         ('5 2 1 2', 'run 1 2 begins before the end of 5 2'),
         ('1 4 4 2', 'run 4 2 begins before the end of 1 4; wanted runs in order'),
         ('1 1.5', "runs are '1 1.5', wanted whole numbers"),
+        ('1_0 2', "runs are '1_0 2', wanted whole numbers"),
+        ('+3 \u0661', 'wanted whole numbers'),
         ('nan', "runs are 'nan', wanted whole numbers"),
         ('x' * 99, r"runs are 'x{57}\.\.\.', wanted"),
     ],

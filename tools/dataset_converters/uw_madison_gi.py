@@ -18,14 +18,15 @@ UWMadisonGIDataset reads:
 
 What is wrong (runs that leave the image, rows without file, files without row, ...) is
 left out slice by slice, said at the end and noted in report.json. The same command
-again finishes what was interrupted and tries again what was left out; other settings
-need another folder.
+again finishes what was interrupted and tries files again that were left out; another
+train.csv or other settings need another folder.
 
 The competition describes its runs as counted down the columns, but writes them along
 the rows; --order column is for files that follow the description.
 
 The reverse, of masks as above, named by their id, that UWMadisonMetric(output_dir=...)
-writes of predictions:
+writes of predictions, for slices with a truth (the competition's test slices are not
+published):
 
     python tools/dataset_converters/uw_madison_gi.py submit work_dirs/masks \
         -o submission.csv
@@ -190,7 +191,16 @@ def convert(
         path = folder / 'cases' / f'{case}.json'
         record = json.loads(path.read_text('utf-8')) if path.exists() else None
         wanted = [part.name for part in parts]
-        if record and [part['name'] for part in record['slices']] == wanted:
+        files = [
+            folder / kind / f'{name}.png'
+            for name in wanted
+            for kind in ('images', 'masks')
+        ]
+        if (
+            record
+            and [part['name'] for part in record['slices']] == wanted
+            and all(file.exists() for file in files)
+        ):
             records[case] = record
     if records:
         print(f'{len(records)} of {len(cases)} cases are there already')

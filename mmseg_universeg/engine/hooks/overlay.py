@@ -17,7 +17,8 @@ from PIL import Image
 
 from ...evaluation.metrics.case_metric import EPISODE_CLASSES
 from ...evaluation.scores import dice_score
-from ...utils.pictures import case_picture, class_mask
+from ...utils.class_masks import class_mask
+from ...utils.pictures import case_picture
 from .support_set import SupportSetHook
 
 
@@ -77,7 +78,7 @@ class CaseOverlayHook(Hook):
         outputs: Sequence[SegDataSample],
     ) -> None:
         """Draw the chosen cases of a validation batch."""
-        self._draw_batch(runner, 'val', data_batch['inputs'], outputs)
+        self._draw_batch(runner, 'val', data_batch, outputs)
 
     def after_test_iter(
         self,
@@ -87,7 +88,7 @@ class CaseOverlayHook(Hook):
         outputs: Sequence[SegDataSample],
     ) -> None:
         """Draw the chosen cases of a test batch."""
-        self._draw_batch(runner, 'test', data_batch['inputs'], outputs)
+        self._draw_batch(runner, 'test', data_batch, outputs)
 
     def _choose(self, length: int) -> None:
         share = ceil(length / get_world_size())
@@ -99,9 +100,10 @@ class CaseOverlayHook(Hook):
         self,
         runner: Runner,
         stage: str,
-        inputs: dict | Sequence[torch.Tensor],
+        data_batch: dict,
         outputs: Sequence[SegDataSample],
     ) -> None:
+        inputs = _plain_inputs(data_batch)
         for index, sample in enumerate(outputs):
             position, self._seen = self._seen, self._seen + 1
             if position not in self._chosen or not is_main_process():
@@ -125,7 +127,7 @@ class CaseOverlayHook(Hook):
     ) -> np.ndarray:
         """The picture of one case, RGB uint8."""
         truth, pred = (
-            pixels.data.squeeze(0).cpu().numpy()
+            pixels.data.cpu().numpy()
             for pixels in (sample.gt_sem_seg, sample.pred_sem_seg)
         )
         if isinstance(inputs, dict):
@@ -145,9 +147,10 @@ class CaseOverlayHook(Hook):
             classes, palette = meta['classes'], meta['palette']
             image = inputs[index]
             supports, total = _hook_supports(runner, self.num_supports)
-        if truth.ndim == 3:  # a mask for each class
+        if len(truth) == len(classes):  # a mask for each class
             known, truth, pred = (truth <= 1).all(0), truth == 1, pred == 1
         else:
+            truth, pred = truth[0], pred[0]
             known = truth < len(classes)
         scores = [
             f'{c} {dice_score(known & class_mask(pred, i), class_mask(truth, i)):.3f}'
@@ -164,6 +167,15 @@ class CaseOverlayHook(Hook):
             supports=supports,
             support_title=f'Support: {len(supports)} of {total} images',
         )
+
+
+def _plain_inputs(data_batch: dict) -> dict | Sequence[torch.Tensor]:
+    """What went in, of test-time augmentation the images that are not flipped."""
+    inputs = data_batch['inputs']
+    if isinstance(inputs, dict) or not isinstance(inputs[0], Sequence):
+        return inputs
+    flipped = [views[0].get('flip') for views in data_batch['data_samples']]
+    return inputs[flipped.index(False) if False in flipped else 0]
 
 
 def _hook_supports(

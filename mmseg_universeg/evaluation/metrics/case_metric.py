@@ -6,7 +6,9 @@ import numpy as np
 from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 
-from ..class_masks import class_mask, read_maps
+from mmseg_universeg.utils.class_masks import class_mask
+
+from ..class_masks import read_maps
 from ..report import (
     QUARTILES,
     case_table,

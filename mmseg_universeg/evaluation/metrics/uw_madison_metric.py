@@ -8,9 +8,10 @@ from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 from prettytable import PrettyTable
 
+from mmseg_universeg.utils.class_masks import class_mask
 from mmseg_universeg.utils.output_folder import write_png
 
-from ..class_masks import class_mask, read_maps
+from ..class_masks import read_maps
 from ..report import finite_mean
 from ..scores import dice_score, normalised_hausdorff
 from ..volumes import Slice, join_slices

@@ -1,14 +1,12 @@
 """The decoder of UNet++."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ..layers import SkipNode
+from ..layers import SkipNode, average_probabilities
 from .skip_decode_head import SkipDecodeHead
 
 
@@ -181,19 +179,3 @@ class UNetPlusPlusHead(SkipDecodeHead):
         for key in [key for key in state_dict if key.startswith(unneeded)]:
             del state_dict[key]
         super().check_state_dict(state_dict, prefix)
-
-
-def average_probabilities(levels: Sequence[Tensor], softmax: bool) -> Tensor:
-    """Return logits whose sigmoid or softmax is the mean of that of several logits.
-
-    Args:
-        levels: (B, C, H, W) each; for the sigmoid of any shape.
-        softmax: Whether the softmax over the channels is meant, or the sigmoid.
-
-    Returns:
-        Of that shape: log(p) for the softmax, log(p / (1 - p)) for the sigmoid.
-    """
-    logits = torch.stack(list(levels))
-    if softmax:
-        return logits.log_softmax(2).logsumexp(0) - math.log(len(logits))
-    return F.logsigmoid(logits).logsumexp(0) - F.logsigmoid(-logits).logsumexp(0)

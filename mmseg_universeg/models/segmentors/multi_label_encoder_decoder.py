@@ -147,6 +147,9 @@ def head_loss(
 ) -> dict[str, Tensor]:
     """Return the losses of one of MMSeg's heads by name.
 
+    As ``BaseDecodeHead.loss`` does, which wants one label map and counts its accuracy;
+    here there is a map for each class.
+
     Args:
         head: With the loss of ``BaseDecodeHead``.
         features: Of the backbone or neck.

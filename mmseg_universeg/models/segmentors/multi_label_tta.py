@@ -6,7 +6,7 @@ from mmengine.model import BaseTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..decode_heads.unet_plus_plus_head import average_probabilities
+from ..layers import average_probabilities
 from .multi_label_encoder_decoder import MultiLabelEncoderDecoder, set_prediction
 
 

@@ -422,7 +422,7 @@ def test_bad_masks():
         (truth, truth + 2, r'x\.png: truth holds the value 2; wanted 0 to 1'),
         (truth + 2, truth, r'x\.png: predicted masks hold \[2\], wanted 0 and 1'),
         (truth[:2], truth[:2], r'truth \(2, 4, 4\) must be .* masks of 3 classes'),
-        (truth[:1], truth, r'prediction \(4, 4\) and truth \(3, 4, 4\)'),
+        (truth[:1], truth, r'prediction \(1, 4, 4\) and truth \(3, 4, 4\)'),
     ):
         with pytest.raises(ValueError, match=message):
             evaluate([masks_sample(pred, wrong, img_path='x.png')])

@@ -73,6 +73,13 @@ def test_by_hand():
     assert found == pytest.approx(wanted)
 
 
+def test_a_single_class_is_a_mask():
+    truth, pred = np.zeros((2, 2, 1, 4, 5), int)
+    truth[0, 0, :2] = pred[0, 0, 0] = 1  # 10 and 5 pixels; the second slice is empty
+    found = evaluate(slices('case1_day0', pred, truth), classes=('stomach',))
+    assert found['Dice'] == found['Dice/stomach'] == pytest.approx(2 * 5 / 15)
+
+
 def test_means_are_over_all_slices_and_all_scans():
     truth = np.zeros((4, 3, 4, 4), int)
     truth[:, 0, 1:3, 1:3] = 1

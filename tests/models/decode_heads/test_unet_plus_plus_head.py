@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from mmengine.runner import load_checkpoint
 
 from mmseg_universeg.models import UNetEncoder, UNetPlusPlusHead
-from mmseg_universeg.models.decode_heads.unet_plus_plus_head import (
-    average_probabilities,
-)
+from mmseg_universeg.models.layers import average_probabilities
 
 WIDTHS = (32, 64, 128, 256, 512)
 BCE = dict(type='CrossEntropyLoss', use_sigmoid=True)

@@ -300,6 +300,7 @@ def test_broken_entries_by_name(source: Source, prepare: Callable, tmp_path: Pat
             'case20/case7_day0/scans/slice_0001_20_14_1.50_1.50.png',
             'wanted a name like',
         ),
+        ('folder', 'case7/case7_day0/slice_0001_20_14_1.50_1.50.png', 'wanted a name'),
     ],
 )
 def test_broken_files_by_name(
@@ -340,6 +341,18 @@ def test_what_was_left_out_is_tried_again(
     assert done.returncode == 0 and '2 of 3 cases are there already' in done.stdout
     assert prepare(out='other').returncode == 0
     assert files(tmp_path / 'out') == files(tmp_path / 'other')
+
+
+@pytest.mark.parametrize('kind', ['images', 'masks'])
+def test_a_lost_file_is_made_again(
+    tmp_path: Path, source: Source, prepare: Callable, kind: str
+) -> None:
+    assert prepare().returncode == 0
+    before = files(tmp_path / 'out')
+    (tmp_path / 'out' / kind / f'{NAME}.png').unlink()
+    done = prepare()
+    assert done.returncode == 0 and '2 of 3 cases are there already' in done.stdout
+    assert files(tmp_path / 'out') == before
 
 
 def test_scan_of_two_sizes_is_two_volumes(

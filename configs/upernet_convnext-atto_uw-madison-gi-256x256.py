@@ -1,7 +1,7 @@
 # UPerNet with the smallest ConvNeXt on organs in MRI, from scratch, for a CPU and few
-# scans, like segformer_mit-b0_uw-madison-gi-192x192.py. On the cases it was trained on:
+# scans, like segformer_mit-b0_uw-madison-gi-256x256.py. On the cases it was trained on:
 # tools/test.py ... --cfg-options test_dataloader.dataset.split=train
-_base_ = ['segformer_mit-b0_uw-madison-gi-192x192.py']
+_base_ = ['segformer_mit-b0_uw-madison-gi-256x256.py']
 model = dict(
     backbone=dict(
         _delete_=True, type='TIMMBackbone', model_name='convnext_atto', pretrained=False
@@ -14,6 +14,6 @@ model = dict(
         channels=128,
         num_classes=3,
         norm_cfg=_base_.norm_cfg,
-        loss_decode=dict(type='HybridDiceCELoss', use_sigmoid=True),
+        loss_decode=dict(type='HybridDiceCELoss', use_sigmoid=True, per_image=True),
     ),
 )
