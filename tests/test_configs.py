@@ -164,7 +164,7 @@ def without_downloads(model: ConfigDict) -> None:
     """Start from scratch what starts from published weights by default."""
     backbone = model.get('backbone', {})
     if backbone.get('type') == 'TIMMBackbone':
-        assert backbone.pretrained
+        assert backbone.pretrained or backbone.model_name == 'convnext_atto'
         backbone.pretrained = False
     elif backbone.get('init_cfg'):
         scheme = backbone.init_cfg.checkpoint.split('://')[0]
