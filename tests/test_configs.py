@@ -100,9 +100,9 @@ def uw_madison(data_root, tmp_path_factory) -> Path:
 def shrink_transfer(cfg: Config, data: Path) -> None:
     """Images of 96x96, and two steps of one epoch, in place."""
     size = cfg.image_size
-    small = '-256x256' in cfg.filename
-    assert size == ((256, 256) if small else (288, 288))
-    assert cfg.train_dataloader.batch_size == (4 if small else 32)
+    assert size == (288, 288)
+    scratch = '_scratch_' in cfg.filename
+    assert cfg.train_dataloader.batch_size == (4 if scratch else 32)
     if 'img_size' in cfg.model.backbone:
         assert cfg.model.backbone.img_size == size
         cfg.model.backbone.img_size = (96, 96)

@@ -1,7 +1,6 @@
-# UPerNet with the smallest ConvNeXt on organs in MRI, from scratch, for a CPU and few
-# scans, like segformer_mit-b0_uw-madison-gi-256x256.py. On the cases it was trained on:
-# tools/test.py ... --cfg-options test_dataloader.dataset.split=train
-_base_ = ['segformer_mit-b0_uw-madison-gi-256x256.py']
+# UPerNet with the smallest ConvNeXt on organs in MRI, from scratch, as
+# segformer_mit-b0_scratch_uw-madison-gi.py.
+_base_ = ['segformer_mit-b0_scratch_uw-madison-gi.py']
 model = dict(
     backbone=dict(
         _delete_=True, type='TIMMBackbone', model_name='convnext_atto', pretrained=False

@@ -1,18 +1,14 @@
-# SegFormer-b0 on organs in MRI from scratch, 256x256, batches of 4: a check on a CPU
-# that everything fits together. Without augmentation (so no --tta, which flips) it
-# learns few scans by heart. How well: tools/test.py ... --cfg-options
+# SegFormer-b0 on organs in MRI from scratch, batches of 4: a check on a CPU that
+# everything fits together. Without augmentation (so no --tta, which flips) it learns
+# few scans by heart. How well: tools/test.py ... --cfg-options
 # test_dataloader.dataset.split=train
 _base_ = ['segformer_mit-b0_uw-madison-gi.py']
-image_size = (256, 256)
-resize = dict(type='Resize', scale=image_size, keep_ratio=False)
 train_pipeline = [
     *_base_.load,
     dict(type='LoadMultiLabelMap'),
-    resize,
+    _base_.resize,
     dict(type='PackMultiLabelInputs'),
 ]
-test_pipeline = [*_base_.load, resize, *_base_.pack]
-tta_pipeline = [*_base_.load, resize, _base_.tta_pipeline[-1]]
 model = dict(
     backbone=dict(drop_path_rate=0.0, init_cfg=None),
     # Dice by image, or organs of a few pixels are left out.
@@ -21,8 +17,6 @@ model = dict(
 train_dataloader = dict(
     batch_size=4, num_workers=1, dataset=dict(pipeline=train_pipeline)
 )
-val_dataloader = dict(num_workers=1, dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
 epochs = 200
 optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(lr=1e-3))
 param_scheduler = [
