@@ -6,20 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 import yaml
+from mmcv.transforms import Compose
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
 from PIL import Image
 
 import mmseg_universeg
+from mmseg_universeg.datasets.transforms.multi_label import read_multi_label_mask
 
 FOLDER = Path(mmseg_universeg.config_path('universeg_multi.py')).parent
 CONFIGS = sorted(path.name for path in FOLDER.glob('*.py'))
 # What an experiment loads that is not in the repository, and what stands in for it.
 RELEASED = 'universeg_v1-released_wbc.py'
 FINE_TUNED = 'universeg_wbc_finetune.py'
+ADE20K = 'beit-b_upernet_uw-madison-gi.py'
 CACHED = 'medsam_vit-b_decoder-cached_flare22.py'
 TOOLS = Path(__file__).parents[1] / 'tools'
 
@@ -82,6 +87,41 @@ def shrink_sam(cfg: Config, tmp_path: Path) -> None:
                 transform.cache_dir = str(tmp_path / 'cache')
 
 
+@pytest.fixture(scope='session')
+def uw_madison(data_root, tmp_path_factory) -> Path:
+    """The competition's slices as the converter writes them."""
+    folder = tmp_path_factory.mktemp('uw_madison')
+    tool = runpy.run_path(str(TOOLS / 'dataset_converters/uw_madison_gi.py'))
+    source = data_root / 'uw_madison_gi'
+    assert tool['main'](['prepare', str(source), '-o', str(folder / 'slices')]) == 0
+    return folder / 'slices'
+
+
+def shrink_transfer(cfg: Config, data: Path) -> None:
+    """Images of 96x96, and two steps of one epoch, in place."""
+    size = cfg.image_size
+    assert size == (288, 288)
+    scratch = '_scratch_' in cfg.filename
+    assert cfg.train_dataloader.batch_size == (4 if scratch else 32)
+    if 'img_size' in cfg.model.backbone:
+        assert cfg.model.backbone.img_size == size
+        cfg.model.backbone.img_size = (96, 96)
+    for dataset in (cfg.train_dataloader.dataset, cfg.val_dataloader.dataset):
+        dataset.data_root = str(data)
+    for pipeline in (
+        cfg.train_dataloader.dataset.pipeline,
+        cfg.val_dataloader.dataset.pipeline,
+        cfg.tta_pipeline,
+    ):
+        (resize,) = (t for t in pipeline if t.type == 'Resize')
+        assert resize.scale == size
+        resize.scale = (96, 96)
+    # Two batches of two: one image alone has no statistics to normalise by.
+    cfg.train_dataloader.dataset.indices = 4
+    cfg.default_hooks.checkpoint.save_last = False  # up to two gigabytes
+    cfg.default_hooks.checkpoint.interval = -1
+
+
 def make_cache(cfg: Config, tmp_path: Path) -> None:
     """Fill the cache of an experiment by the experiment without it."""
     plain = Config.fromfile(mmseg_universeg.config_path(CACHED.replace('-cached', '')))
@@ -124,33 +164,44 @@ def without_downloads(model: ConfigDict) -> None:
     """Start from scratch what starts from published weights by default."""
     backbone = model.get('backbone', {})
     if backbone.get('type') == 'TIMMBackbone':
-        assert backbone.pretrained
+        assert backbone.pretrained or backbone.model_name == 'convnext_atto'
         backbone.pretrained = False
     elif backbone.get('init_cfg'):
         scheme = backbone.init_cfg.checkpoint.split('://')[0]
-        assert scheme in ('torchvision', 'mmcls')
+        assert scheme in ('torchvision', 'mmcls', 'https')
         del backbone.init_cfg
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_trains_and_validates(name, tmp_path, data_root, parity_root):
+def test_trains_and_validates(name, tmp_path, data_root, parity_root, request):
     cfg = Config.fromfile(mmseg_universeg.config_path(name))
     write_own_data(tmp_path / 'mine')
     prompted = cfg.model.type.endswith('BoxPromptSegmentor')
-    in_context = cfg.model.type not in ('EncoderDecoder', 'BoxPromptSegmentor')
+    transfer = cfg.model.type == 'MultiLabelEncoderDecoder'
+    in_context = not transfer and cfg.model.type not in (
+        'EncoderDecoder',
+        'BoxPromptSegmentor',
+    )
     shrink(cfg, tmp_path / 'mine', 12 if in_context else 3)
     if prompted:
         write_flare22(tmp_path / 'flare22')
         shrink_sam(cfg, tmp_path)
     else:
         without_downloads(cfg.model)
+    if transfer:
+        shrink_transfer(cfg, request.getfixturevalue('uw_madison'))
     if name == CACHED:
         make_cache(cfg, tmp_path)
     cfg.work_dir = str(tmp_path / 'work_dir')
     # Some have nothing to train.
     trains = cfg.train_cfg is not None and cfg.model.type != 'MeanSupportMask'
     if cfg.train_cfg is not None:
-        cfg.train_cfg.update(max_iters=2, val_interval=2)
+        steps = (
+            dict(max_epochs=1, val_interval=1)
+            if transfer
+            else dict(max_iters=2, val_interval=2)
+        )
+        cfg.train_cfg.update(steps)
         cfg.train_dataloader.update(
             batch_size=2, num_workers=0, persistent_workers=False
         )
@@ -162,6 +213,9 @@ def test_trains_and_validates(name, tmp_path, data_root, parity_root):
     elif name == FINE_TUNED:
         assert cfg.load_from == 'work_dirs/universeg_multi/iter_4500.pth'
         cfg.load_from = str(parity_root / 'universeg_v1_random.pt')
+    elif name == ADE20K:
+        assert cfg.load_from.startswith('https://mmassets.onedl.ai/mmsegmentation/')
+        cfg.load_from = None
     elif 'in_context' in cfg.model:
         pretrained = cfg.model.in_context.init_cfg
         assert pretrained.checkpoint == 'work_dirs/universeg_multi/iter_4500.pth'
@@ -175,6 +229,79 @@ def test_trains_and_validates(name, tmp_path, data_root, parity_root):
     scores = runner.message_hub.log_scalars
     name = 'val/case/DSC' if 'val/case/DSC' in scores else 'val/box/DSC'
     assert scores[name].current() >= 0
+
+
+def test_flips_are_averaged_and_drawn(tmp_path, uw_madison):
+    cfg = Config.fromfile(
+        mmseg_universeg.config_path('segformer_mit-b0_uw-madison-gi.py')
+    )
+    without_downloads(cfg.model)
+    shrink_transfer(cfg, uw_madison)
+    cfg.work_dir = str(tmp_path / 'work_dir')
+    cfg.visualizer.name = 'flips'
+    cfg.val_evaluator[0].output_dir = str(tmp_path / 'masks')
+    plain = cfg.val_dataloader.dataset.pipeline
+    # As tools/test.py does for --tta.
+    cfg.test_evaluator = cfg.val_evaluator
+    cfg.test_dataloader = cfg.val_dataloader
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader.dataset.update(pipeline=cfg.tta_pipeline, indices=3)
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    runner = Runner.from_cfg(cfg)
+    assert runner.test()['uw_madison/score'] > 0
+    pictures = sorted(path.name for path in Path(runner.log_dir).rglob('test_*.png'))
+    assert [name[:9] for name in pictures] == ['test_0000', 'test_0001', 'test_0002']
+    model = runner.model.module
+    dataset = runner.test_dataloader.dataset
+    for index in range(3):
+        sample = Compose(plain)(dataset.get_data_info(index))
+        mean = 0
+        for turn in (lambda maps: maps, lambda maps: maps.flip(-1)):
+            inputs = turn(sample['inputs'])
+            batch = dict(inputs=[inputs], data_samples=[sample['data_samples']])
+            with torch.no_grad():
+                (found,) = model.test_step(batch)
+            mean = mean + turn(found.seg_logits.data).double().sigmoid() / 2
+        name = Path(sample['data_samples'].img_path).name
+        written = read_multi_label_mask(str(tmp_path / 'masks' / name))
+        wrong = (written > 0) != (mean > 0.5).permute(1, 2, 0).numpy()
+        # Where the mean is next to the threshold, rounding decides.
+        assert not (wrong & ((mean - 0.5).abs() > 1e-5).permute(1, 2, 0).numpy()).any()
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'key'),
+    [
+        ('segformer_mit-b0_uw-madison-gi.py', {}, 'init_cfg.checkpoint'),
+        (
+            'upernet_convnext-s_uw-madison-gi.py',
+            dict(model_name='convnext_atto'),
+            'pretrained_cfg_overlay.file',
+        ),
+    ],
+)
+def test_backbones_start_from_a_file(tmp_path, name, options, key):
+    cfg = Config.fromfile(mmseg_universeg.config_path(name))
+    cfg.merge_from_dict({f'model.backbone.{k}': v for k, v in options.items()})
+    backbone = cfg.model.backbone
+    if backbone.type == 'TIMMBackbone':
+        saved = timm.create_model('convnext_atto', pretrained=False).state_dict()
+    else:
+        saved = MODELS.build({**backbone, 'init_cfg': None}).state_dict()
+    saved = {k: torch.randn_like(v) for k, v in saved.items()}
+    torch.save(saved, tmp_path / 'weights.pth')
+    cfg.merge_from_dict({f'model.backbone.{key}': str(tmp_path / 'weights.pth')})
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        built = MODELS.build(cfg.model.backbone)
+    built.init_weights()
+    found = {
+        k.removeprefix('timm_model.')
+        .replace('stages_', 'stages.')
+        .replace('stem_', 'stem.'): v
+        for k, v in built.state_dict().items()
+    }
+    assert len(found) > 50
+    assert all(torch.equal(v, saved[k]) for k, v in found.items())
 
 
 def test_model_index_names_existing_configs():

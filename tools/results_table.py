@@ -3,7 +3,7 @@
 A row is an experiment: a config and what --cfg-options changed in it. Runs that differ
 by their seed alone share a row, with mean ± standard deviation over the seeds. The
 figures are those of the newest run of each work directory, which must have finished: a
-training by the validation after its last iteration, or a test.
+training by the validation after its last iteration or epoch, or a test.
 
     python tools/results_table.py work_dirs/unet_isbi2012 work_dirs/unetpp_dsb2018-seed*
     python tools/results_table.py work_dirs/unetpp_* --update README.md --name unetpp
@@ -24,10 +24,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import torch
+from mmengine.analysis import get_model_complexity_info
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
+from torch import nn
 
 from mmseg_universeg.utils.config import resolve_config
 from mmseg_universeg.utils.whole_files import whole_file
@@ -55,7 +59,7 @@ class Run:
         seed: Its random seed.
         usual_seed: That of the config.
         metrics: Figures by name.
-        iterations: Of the training; None for a test.
+        iterations: Of the training, or its epochs; None for a test.
         minutes: Wall time of the training, those it was resumed from included.
         settings: Its whole config.
     """
@@ -67,7 +71,7 @@ class Run:
     seed: int
     usual_seed: int | None
     metrics: dict[str, float]
-    iterations: int | None
+    iterations: str | None
     minutes: float | None
     settings: Config
 
@@ -82,7 +86,7 @@ def main() -> None:
     args = parse_args()
     try:
         runs = [read_run(Path(folder), args.configs) for folder in args.work_dirs]
-        table = make_table(runs, args.metrics, args.parameters)
+        table = make_table(runs, args.metrics, args.parameters, args.macs)
         if args.update:
             update(args.update, args.name, table)
     except (OSError, ValueError) as error:
@@ -96,12 +100,22 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('work_dirs', nargs='+', help='a row each, or a seed of a row')
     parser.add_argument(
-        '--metrics', nargs='+', help='columns; by default case/DSC and that per class'
+        '--metrics',
+        nargs='*',
+        help='columns, or none at all; by default case/DSC and that per class',
     )
     parser.add_argument(
         '--parameters',
         action='store_true',
         help='build each model and give its number of parameters',
+    )
+    parser.add_argument(
+        '--macs',
+        nargs=2,
+        type=int,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='build each model and give its multiplications with addition, in 10^9, '
+        'for one image of this size; FLOPs in papers are these or twice these',
     )
     parser.add_argument(
         '--configs', type=Path, default=ROOT / 'configs', help='folder of the configs'
@@ -176,8 +190,8 @@ def seed_of(folder: Path) -> int:
 
 def finished(
     folder: Path, settings: Config, tested: bool
-) -> tuple[dict[str, float], int | None]:
-    """Return the figures of a run, and the iterations of a training.
+) -> tuple[dict[str, float], str | None]:
+    """Return the figures of a run, and the iterations or epochs of a training.
 
     Raises:
         ValueError: The run has not finished.
@@ -188,15 +202,17 @@ def finished(
     lines = file.read_text().splitlines() if file.is_file() else []
     # The line of a killed run may be cut off.
     last = json.loads(lines[-1]) if lines and lines[-1].endswith('}') else {}
-    wanted = (settings.get('train_cfg') or {}).get('max_iters')
+    loop = settings.get('train_cfg') or {}
+    key = 'max_epochs' if 'max_epochs' in loop else 'max_iters'
+    wanted = loop.get(key)
     # Only lines of training have the key 'iter'.
     if wanted is None or last.get('step') != wanted or 'iter' in last:
         raise ValueError(
             f'{folder.parent}: no finished validation or test in its newest run '
-            f'{folder.name}, wanted a validation after train_cfg.max_iters={wanted}; '
-            f'{file.name} ends at iteration {last.get("step")}'
+            f'{folder.name}, wanted a validation after train_cfg.{key}={wanted}; '
+            f'{file.name} ends at step {last.get("step")}'
         )
-    return last, wanted
+    return last, f'{wanted} epochs' if key == 'max_epochs' else str(wanted)
 
 
 def wall_minutes(work_dir: Path) -> float:
@@ -237,23 +253,27 @@ def changes(settings: object, usual: object, key: str = '') -> dict[str, object]
 
 
 def make_table(
-    runs: list[Run], metrics: list[str] | None = None, parameters: bool = False
+    runs: list[Run],
+    metrics: list[str] | None = None,
+    parameters: bool = False,
+    macs: tuple[int, int] | None = None,
 ) -> str:
     """Return the table as Markdown.
 
     Args:
         runs: Rows are in the order of their first run.
-        metrics: Names of the columns; by default ``case/DSC`` and that per class.
+        metrics: Names of the columns; None for ``case/DSC`` and that per class.
         parameters: Whether to count each model's parameters.
+        macs: Height and width of the image for which to count each model's
+            multiplications with addition.
 
     Raises:
         ValueError: No run has a metric, or two runs of an experiment have one seed.
     """
     known = list(dict.fromkeys(name for run in runs for name in run.metrics))
-    metrics = metrics or [
-        'case/DSC',
-        *(name for name in known if name.startswith('case/DSC/')),
-    ]
+    if metrics is None:
+        per_class = [name for name in known if name.startswith('case/DSC/')]
+        metrics = ['case/DSC', *per_class]
     unknown = [name for name in metrics if name not in known]
     if unknown:
         raise ValueError(
@@ -266,15 +286,20 @@ def make_table(
     header = ['experiment', 'seed', *metrics, 'iterations', 'minutes', 'command']
     if parameters:
         header.insert(-1, 'parameters')
+    if macs:
+        header.insert(-1, 'GMAC')
     lines = [header, ['---'] * len(header)]
     for row in rows.values():
         first = row[0]
         cells = [' '.join([Path(first.config).stem, *first.options]), seeds(row)]
         cells += [mean([run.metrics.get(name) for run in row], 3) for name in metrics]
-        cells += [MISSING if first.iterations is None else str(first.iterations)]
+        cells += [first.iterations or MISSING]
         cells += [mean([run.minutes for run in row], 1, deviation=False)]
         if parameters:
-            cells += [f'{count_parameters(first.settings):,}']
+            model = build_model(first.settings)
+            cells += [f'{sum(p.numel() for p in model.parameters()):,}']
+        if macs:
+            cells += [f'{count_macs(build_model(first.settings), macs) / 1e9:.1f}']
         lines.append([*cells, f'`{command(row)}`'])
     return '\n'.join(
         f'| {" | ".join(cell.replace("|", chr(92) + "|") for cell in line)} |'
@@ -323,13 +348,31 @@ def command(row: list[Run]) -> str:
     return ' '.join([*words, *(['--cfg-options', *options] if options else [])])
 
 
-def count_parameters(settings: Config) -> int:
-    """Build a model, without downloading weights, and count its parameters."""
+def build_model(settings: Config) -> BaseSegmentor:
+    """Build a model without downloading weights."""
     init_default_scope('mmseg')
-    model = settings.model.copy()
+    # Test-time augmentation is around the model.
+    model = settings.model.get('module', settings.model).copy()
     if model.get('backbone', {}).get('pretrained'):
         model.backbone.pretrained = False
-    return sum(parameter.numel() for parameter in MODELS.build(model).parameters())
+    return MODELS.build(model)
+
+
+def count_macs(model: BaseSegmentor, size: tuple[int, int]) -> int:
+    """Count the multiplications with addition for one image.
+
+    As MMEngine counts FLOPs: of convolutions and products of matrices, and a few
+    operations for each value that is normalised or resized.
+
+    Args:
+        model: That takes images alone, as MMSeg's do.
+        size: Height and width of the image as it goes into the network.
+    """
+    first = next(m for m in model.backbone.modules() if isinstance(m, nn.Conv2d))
+    image = torch.zeros(1, first.in_channels, *size)
+    return get_model_complexity_info(
+        model.eval(), inputs=(image,), show_table=False, show_arch=False
+    )['flops']
 
 
 def update(file: Path, name: str, table: str) -> None:

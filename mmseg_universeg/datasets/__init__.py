@@ -10,6 +10,7 @@ from .medical import MedicalSegDataset
 from .medsam_npz import MedSAMNpzDataset
 from .samplers import ImageSizeSampler
 from .synthetic import SyntheticTasksDataset
+from .uw_madison_gi import UWMadisonGIDataset
 from .wbc import WBCDataset
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     'MedSAMNpzDataset',
     'MedicalSegDataset',
     'SyntheticTasksDataset',
+    'UWMadisonGIDataset',
     'WBCDataset',
     'transforms',
 ]

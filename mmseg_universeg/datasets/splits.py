@@ -1,7 +1,7 @@
 """Where data sets lie, and which part of them a split is."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +44,47 @@ def split_groups(
     share = max(1, len(names) * percent // 100)
     chosen = order[:share] if split == 'train' else order[share:]
     return {names[i] for i in chosen}
+
+
+def stratified_folds(
+    counts: Mapping[str, Sequence[int]], num_folds: int, seed: int
+) -> dict[str, int]:
+    """Divide groups into folds that hold about as much of each kind.
+
+    One group after the other, the largest first, goes to the fold that so far holds
+    least of the kinds that the group is made of. A kind counts by its share of all of
+    its items, so that rare ones weigh no less. As many groups as folds leave no fold
+    empty.
+
+    Args:
+        counts: Number of items of each kind, K numbers for each group (a patient).
+        num_folds: 2 or more.
+        seed: Of the order of groups of equal size.
+
+    Returns:
+        Fold of every group, from 0, in the order given.
+
+    Raises:
+        ValueError: Fewer than two folds, or fewer groups than folds.
+    """
+    if not 2 <= num_folds <= len(counts):
+        raise ValueError(
+            f'{len(counts)} groups cannot be divided into {num_folds} folds, wanted 2 '
+            'folds or more and a group for each'
+        )
+    names = sorted(counts)
+    table = np.array([counts[name] for name in names], np.float64)
+    shares = table / np.maximum(table.sum(axis=0), 1)
+    held = np.zeros((num_folds, shares.shape[1]))
+    groups = np.zeros(num_folds, np.int64)
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    largest_first = np.argsort(-table[shuffled].sum(axis=1), kind='stable')
+    fold_of = {}
+    for index in shuffled[largest_first]:
+        # Rounded: the last bits of a sum depend on the machine.
+        held_alike = (held * shares[index]).sum(axis=1).round(12)
+        fold = int(np.lexsort((groups, held_alike))[0])
+        held[fold] += shares[index]
+        groups[fold] += 1
+        fold_of[names[index]] = fold
+    return {name: fold_of[name] for name in counts}

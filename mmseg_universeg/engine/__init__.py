@@ -1,4 +1,9 @@
-from .hooks import CaseOverlayHook, SupportSetHook
+from .hooks import BEiTWindowHook, CaseOverlayHook, SupportSetHook
 from .optimizers import BFloat16OptimWrapper
 
-__all__ = ['BFloat16OptimWrapper', 'CaseOverlayHook', 'SupportSetHook']
+__all__ = [
+    'BEiTWindowHook',
+    'BFloat16OptimWrapper',
+    'CaseOverlayHook',
+    'SupportSetHook',
+]

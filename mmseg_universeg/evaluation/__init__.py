@@ -1,3 +1,3 @@
-from .metrics import BoxMetric, CaseMetric, NiftiPredictions
+from .metrics import BoxMetric, CaseMetric, NiftiPredictions, UWMadisonMetric
 
-__all__ = ['BoxMetric', 'CaseMetric', 'NiftiPredictions']
+__all__ = ['BoxMetric', 'CaseMetric', 'NiftiPredictions', 'UWMadisonMetric']

@@ -1,7 +1,7 @@
 """Overlap and surface scores of one pair of binary masks.
 
 All follow one policy for empty masks: both empty is nothing to score (NaN);
-one empty is the worst score (DSC 0, NSD 0, HD95 infinite).
+one empty is the worst score (DSC 0, NSD 0, HD95 infinite, normalised Hausdorff 1).
 """
 
 import warnings
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt, find_objects
 
 
 def dice_score(pred: np.ndarray, truth: np.ndarray) -> float:
@@ -129,6 +130,37 @@ def hausdorff_95(
             spacing=tuple(spacing),
         )
     return distance.item()
+
+
+def normalised_hausdorff(pred: np.ndarray, truth: np.ndarray) -> float:
+    """Hausdorff distance of the UW-Madison GI tract competition.
+
+    Between the voxels of both masks, whose indices are divided by the size of the
+    volume along each axis; then by the diagonal of the unit cube. All of the voxels,
+    not only those of the surface, and the largest distance, no percentile.
+
+    Args:
+        pred: Mask, bool, (D, H, W).
+        truth: Mask, bool, of the same shape.
+
+    Returns:
+        In [0, 1]; 1 where one mask is empty, NaN where both are.
+    """
+    if not pred.any() and not truth.any():
+        return float('nan')
+    if not pred.any() or not truth.any():
+        return 1.0
+    sampling = 1 / np.array(pred.shape)
+    # Farther away there is nothing to measure.
+    (box,) = find_objects((pred | truth).astype(np.uint8))
+    pred, truth = pred[box], truth[box]
+    farthest = 0.0
+    for mask, other in ((pred, truth), (truth, pred)):
+        alone = mask & ~other
+        if alone.any():
+            distance = distance_transform_edt(~other, sampling=sampling)
+            farthest = max(farthest, distance[alone].max())
+    return float(farthest / np.sqrt(pred.ndim))
 
 
 @contextmanager

@@ -15,14 +15,16 @@ class Slice:
 
     Attributes:
         index: Place of the slice in its volume.
-        shape: (H, W).
-        packed: Both label maps.
+        shape: (H, W) of label maps, (C, H, W) of masks.
+        dtype: int16 of label maps, bool of masks.
+        packed: Both.
         classes: Names of the classes.
         spacing: What the sample says of the size of a pixel, if anything.
     """
 
     index: int
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
+    dtype: str
     packed: bytes
     classes: tuple[str, ...]
     spacing: tuple[float, ...] | None
@@ -36,14 +38,14 @@ class Slice:
         classes: tuple[str, ...],
         spacing: float | Sequence[float] | None,
     ) -> 'Slice':
-        """Make a slice of two label maps, (H, W) int16 each."""
+        """Make a slice of two label maps, (H, W) int16, or of masks (C, H, W) bool."""
         packed = zlib.compress(np.stack([pred, truth]).tobytes(), 1)
         spacing = None if spacing is None else tuple(np.ravel(spacing).tolist())
-        return cls(index, pred.shape, packed, classes, spacing)
+        return cls(index, pred.shape, pred.dtype.name, packed, classes, spacing)
 
     def unpack(self) -> np.ndarray:
-        """Prediction and truth, (2, H, W) int16."""
-        pixels = np.frombuffer(zlib.decompress(self.packed), np.int16)
+        """Prediction and truth, (2, H, W) int16 or (2, C, H, W) bool."""
+        pixels = np.frombuffer(zlib.decompress(self.packed), self.dtype)
         return pixels.reshape(2, *self.shape)
 
 
@@ -55,9 +57,10 @@ def join_slices(name: str, slices: Sequence[Slice]) -> tuple[np.ndarray, np.ndar
         slices: All slices of one volume, in any order.
 
     Returns:
-        Prediction and truth, (D, H, W) int16 each, from the first to the last index.
-        Slices that are missing in between are taken to be background, so that those
-        on both sides are as far apart as they lie, and are logged as a warning.
+        Prediction and truth, (D, H, W) int16 each, or (C, D, H, W) bool of masks, from
+        the first to the last index. Slices that are missing in between are taken to be
+        background, so that those on both sides are as far apart as they lie, and are
+        logged as a warning.
 
     Raises:
         ValueError: Two slices with one index, or of different size or spacing.
@@ -87,5 +90,5 @@ def join_slices(name: str, slices: Sequence[Slice]) -> tuple[np.ndarray, np.ndar
     found = {part.index: part.unpack() for part in slices}
     empty = np.zeros_like(found[indices[0]])
     places = range(indices[0], indices[-1] + 1)
-    pred, truth = np.stack([found.get(place, empty) for place in places], axis=1)
+    pred, truth = np.stack([found.get(place, empty) for place in places], axis=-3)
     return pred, truth

@@ -19,6 +19,8 @@ from .segmentors import (
     InContextBoxPromptSegmentor,
     InContextSegmentor,
     MeanSupportMask,
+    MultiLabelEncoderDecoder,
+    MultiLabelTTAModel,
     UniverSeg,
 )
 
@@ -33,6 +35,8 @@ __all__ = [
     'MSSSIMLoss',
     'MeanSupportMask',
     'MedSAMBoxPromptHead',
+    'MultiLabelEncoderDecoder',
+    'MultiLabelTTAModel',
     'MulticlassFocalLoss',
     'SAMImageEncoder',
     'SkipDecodeHead',

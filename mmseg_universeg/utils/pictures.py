@@ -11,6 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
+from .class_masks import class_mask
+
 # Told apart also with a colour vision deficiency (Okabe and Ito), for classes whose
 # palette colour is a grey that would vanish in a grey image.
 _COLOURS = ('#e69f00', '#56b4e9', '#009e73', '#d55e00', '#cc79a7', '#f0e442', '#0072b2')
@@ -32,8 +34,9 @@ def case_picture(
 
     Args:
         image: (H, W) or (H, W, 3) RGB, uint8 or float in [0, 1].
-        truth: Class indices (H, W); others than those of ``classes`` are not drawn.
-        prediction: Class indices (H, W).
+        truth: Class indices (H, W), of which others than those of ``classes`` are not
+            drawn; or a mask (H, W) for each class, bool, which may overlap.
+        prediction: The same.
         classes: Names of the classes; ``background`` is not drawn.
         palette: An RGB colour, 0 to 255, for each class. A class whose colour is a
             grey gets another.
@@ -45,7 +48,7 @@ def case_picture(
         The picture, RGB uint8, 960 pixels wide.
     """
     colours = _class_colours(classes, palette)
-    height, width = truth.shape[:2]
+    height, width = truth.shape[-2:]
     panel_height = np.clip((_WIDTH - 4 * _MARGIN) / 3 * height / width, 1.0, 6.0)
     strip_height = 0.0
     if supports:
@@ -131,8 +134,9 @@ def _show(ax: Axes, image: np.ndarray) -> None:
 def _fill(ax: Axes, labels: np.ndarray, colours: dict) -> None:
     """Tint each class's pixels."""
     for index, colour in colours.items():
-        tint = np.zeros((*labels.shape, 4))
-        tint[labels == index] = (*to_rgb(colour), 0.4)
+        mask = class_mask(labels, index)
+        tint = np.zeros((*mask.shape, 4))
+        tint[mask] = (*to_rgb(colour), 0.4)
         ax.imshow(tint, interpolation='nearest')
 
 
@@ -146,7 +150,7 @@ def _outline(
     """Draw a line around each class's pixels, on a wider one of colour ``edge``."""
     under = [withStroke(linewidth=linewidth + 0.8, foreground=edge)] if edge else []
     for index, colour in colours.items():
-        mask = labels == index
+        mask = class_mask(labels, index)
         if mask.any() and not mask.all():
             lines = ax.contour(
                 mask, levels=[0.5], colors=[colour], linewidths=linewidth

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmseg.registry import MODELS
 
 from mmseg_universeg.utils.config import resolve_config
 
@@ -192,7 +193,7 @@ def test_refuses_what_has_not_finished(write, make, scalars):
     assert str(end.value) == (
         f'results_table.py: {work_dir}: no finished validation or test in its newest '
         'run 20261121_130000, wanted a validation after train_cfg.max_iters=20; '
-        f'scalars.json ends at iteration {step}'
+        f'scalars.json ends at step {step}'
     )
 
 
@@ -226,6 +227,68 @@ TEXT = (
     '# Ä title\r\n<!-- table: one -->\n| old |\n<!-- end of table -->\nbetween\n'
     '<!-- table: two --><!-- end of table -->\nafter'
 )
+
+
+def test_a_training_by_epochs(write, make):
+    epochs = dict(
+        train_cfg__max_iters=None,  # no option removes a key
+        train_cfg__type='EpochBasedTrainLoop',
+        train_cfg__max_epochs=6,
+    )
+    lines = [
+        {'loss': 0.4, 'iter': 90, 'epoch': 6, 'step': 90},
+        {'case/DSC': 0.8, 'time': 0.1, 'step': 6},
+    ]
+    *_, row = make(write('a', lines, **epochs))
+    assert cells(row)[2:4] == ['0.800', '6 epochs']
+    with pytest.raises(SystemExit, match=r'train_cfg\.max_epochs=6; .* at step 90'):
+        make(write('b', lines[:1], **epochs))
+
+
+def test_no_metrics_at_all(write, make):
+    header, _, row = make(write('a', TRAINED), '--metrics')
+    assert cells(header) == ['experiment', 'seed', 'iterations', 'minutes', 'command']
+    assert cells(row)[:3] == ['exp', '0', '20']
+
+
+def test_multiplications_of_a_head_that_checks_sizes():
+    model = MODELS.build(
+        dict(
+            type='mmseg.EncoderDecoder',
+            backbone=dict(type='mmseg.UNetEncoder', in_channels=2, widths=(3, 4)),
+            decode_head=dict(
+                type='mmseg.UNetHead', in_channels=(3, 4), num_classes=5, norm_cfg=None
+            ),
+            test_cfg=dict(mode='whole'),
+        )
+    )
+    # 3x3 convolutions, two a level, at 8x12 and half of it; the second level's come up
+    # by a transposed convolution of 2x2, each output of one input; 5 classes by 1x1.
+    wanted = 96 * 9 * (6 + 9) + 24 * 9 * (12 + 16)
+    wanted += 96 * (4 * 3) + 96 * 9 * (6 * 3 + 9) + 96 * 15
+    assert TOOL['count_macs'](model, (8, 12)) == wanted
+
+
+def test_multiplications_of_a_convolution_by_hand():
+    model = MODELS.build(
+        dict(
+            type='mmseg.EncoderDecoder',
+            backbone=dict(type='mmseg.UNetEncoder', in_channels=2, widths=(3, 4)),
+            decode_head=dict(
+                type='mmseg.FCNHead',
+                in_channels=3,
+                in_index=0,
+                channels=3,
+                num_convs=0,
+                concat_input=False,
+                num_classes=5,
+            ),
+            test_cfg=dict(mode='whole'),
+        )
+    )
+    # Of 3x3: 2 to 3 and 3 to 3; and 3 to 5 of 1x1. The second level goes nowhere.
+    wanted = 8 * 12 * 9 * (6 + 9) + 8 * 12 * 15
+    assert TOOL['count_macs'](model, (8, 12)) == wanted
 
 
 def test_updates_a_file_between_its_markers(write, make, tmp_path):

@@ -82,3 +82,17 @@ def test_leaves_no_global_state():
     case_picture(case() / 2, case(), case(), CLASSES, PALETTE)
     assert matplotlib.get_backend(auto_select=False) == backend
     assert not pyplot.get_fignums()
+
+
+def test_masks_that_overlap_are_all_drawn():
+    labels = case()
+    black = np.zeros(labels.shape, np.float32)
+    masks = np.stack([labels > 0, labels > 1])
+    picture = case_picture(black, masks, masks & False, CLASSES[1:], PALETTE[1:])
+    apart = case_picture(black, labels, labels * 0, CLASSES, PALETTE)
+    ring, core = (0.4 * np.array(colour) for colour in PALETTE[1:])
+    # Both tints, one over the other, where one map shows the core alone.
+    both = 0.6 * ring + core
+    assert near(picture, ring) > 500
+    assert near(picture, both) > 100 > near(apart, both)
+    assert near(apart, core) > 100 > near(picture, core)

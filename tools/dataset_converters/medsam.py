@@ -40,12 +40,10 @@ same command again finishes what was interrupted; other settings need another fo
 import argparse
 import json
 import re
-import reprlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from mmengine.utils import track_iter_progress
 
@@ -62,8 +60,12 @@ from mmseg_universeg.utils.eight_bit import CT_WINDOWS
 from mmseg_universeg.utils.image_io import IMAGE_SUFFIXES, read_image
 from mmseg_universeg.utils.medsam_npz import write_medsam_npz
 from mmseg_universeg.utils.nifti import NIFTI_SUFFIXES
+from mmseg_universeg.utils.output_folder import (
+    open_output_folder,
+    write_json,
+    write_png,
+)
 from mmseg_universeg.utils.small_objects import drop_small_objects
-from mmseg_universeg.utils.whole_files import UNFINISHED, whole_file
 
 TRAIN_PERCENT = 80
 PREVIEWED = 12
@@ -277,31 +279,7 @@ def prepare(folder: Path, made_with: dict, split: dict) -> None:
         FileExistsError: The folder holds something else.
         ValueError: It was made with other settings, or of other cases.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    others = [p for p in folder.iterdir() if not p.name.endswith(UNFINISHED)]
-    if others and not (folder / 'settings.json').exists():
-        raise FileExistsError(
-            f'{folder}: holds {others[0].name} and no settings.json of this command; '
-            'wanted a new or empty folder'
-        )
-    for file, content in (('settings.json', made_with), ('split.json', split)):
-        # As JSON gives it back: lists, no tuples.
-        content = json.loads(json.dumps(content))
-        path = folder / file
-        if not path.exists():
-            write_json(path, content)
-            continue
-        before = json.loads(path.read_text(encoding='utf-8'))
-        changed = [key for key in content if before.get(key) != content[key]]
-        if changed:
-            raise ValueError(
-                f'{path}: was made with {changed[0]}='
-                f'{reprlib.repr(before.get(changed[0]))}, now it is '
-                f'{reprlib.repr(content[changed[0]])}; wanted the same, or another '
-                'folder'
-            )
-    for path in folder.rglob(f'.*{UNFINISHED}'):
-        path.unlink()
+    open_output_folder(folder, {'settings.json': made_with, 'split.json': split})
     for part in ('train', 'test'):
         for kind in ('images', 'masks', 'npz'):
             (folder / part / kind).mkdir(parents=True, exist_ok=True)
@@ -371,21 +349,6 @@ def convert_case(case: Case, args: argparse.Namespace, folder: Path) -> dict:
         dropped_in_volume=in_volume,
         dropped_in_slices=dict(sorted(in_slices.items())),
     )
-
-
-def write_png(path: Path, pixels: np.ndarray) -> None:
-    """Write a grey or RGB picture."""
-    pixels = pixels[..., ::-1] if pixels.ndim == 3 else pixels
-    encoded, content = cv2.imencode('.png', np.ascontiguousarray(pixels))
-    if not encoded:
-        raise OSError(f'{path}: cannot be written as PNG')
-    with whole_file(path) as file:
-        file.write(content.tobytes())
-
-
-def write_json(path: Path, content: dict) -> None:
-    with whole_file(path) as file:
-        file.write(f'{json.dumps(content, indent=1)}\n'.encode())
 
 
 def write_preview(folder: Path) -> None:

@@ -20,7 +20,9 @@ from .intensity import DarkBackground, MinMaxNormalize, ToGrayscale, ToThreeChan
 from .load_once import LoadOnce
 from .loading import LoadLabelMap, LoadMedicalImage
 from .mosaic import BioMedicalRandomMosaic
+from .multi_label import LoadMultiLabelMap, PackMultiLabelInputs
 from .npz import LoadMedSAMNpzImage, LoadMedSAMNpzLabelMap
+from .slice_stack import LoadSliceStack
 from .weight_map import GenerateBorderWeightMap
 
 __all__ = [
@@ -37,11 +39,14 @@ __all__ = [
     'LoadMedSAMNpzImage',
     'LoadMedSAMNpzLabelMap',
     'LoadMedicalImage',
+    'LoadMultiLabelMap',
     'LoadOnce',
+    'LoadSliceStack',
     'MasksForBoxPrompts',
     'MinMaxNormalize',
     'PackBoxPromptInputs',
     'PackEpisodeInputs',
+    'PackMultiLabelInputs',
     'PackWeightedSegInputs',
     'RandomAffineWarp',
     'RandomBrightnessContrast',

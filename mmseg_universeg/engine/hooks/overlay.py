@@ -17,6 +17,7 @@ from PIL import Image
 
 from ...evaluation.metrics.case_metric import EPISODE_CLASSES
 from ...evaluation.scores import dice_score
+from ...utils.class_masks import class_mask
 from ...utils.pictures import case_picture
 from .support_set import SupportSetHook
 
@@ -25,7 +26,8 @@ from .support_set import SupportSetHook
 class CaseOverlayHook(Hook):
     """Draw some cases of each validation and test.
 
-    Each picture has the image, the truth and the prediction as overlays, the DSC of
+    Each picture has the image, the truth and the prediction as overlays, of classes
+    that exclude each other (1, H, W) or of several that overlap (C, H, W), the DSC of
     each class in the title, a legend, and below them supports with their masks in
     outline: an episode's own, or those that :class:`SupportSetHook` gave the model.
     It goes to ``runner.visualizer``, which writes PNG files with
@@ -76,7 +78,7 @@ class CaseOverlayHook(Hook):
         outputs: Sequence[SegDataSample],
     ) -> None:
         """Draw the chosen cases of a validation batch."""
-        self._draw_batch(runner, 'val', data_batch['inputs'], outputs)
+        self._draw_batch(runner, 'val', data_batch, outputs)
 
     def after_test_iter(
         self,
@@ -86,7 +88,7 @@ class CaseOverlayHook(Hook):
         outputs: Sequence[SegDataSample],
     ) -> None:
         """Draw the chosen cases of a test batch."""
-        self._draw_batch(runner, 'test', data_batch['inputs'], outputs)
+        self._draw_batch(runner, 'test', data_batch, outputs)
 
     def _choose(self, length: int) -> None:
         share = ceil(length / get_world_size())
@@ -98,9 +100,10 @@ class CaseOverlayHook(Hook):
         self,
         runner: Runner,
         stage: str,
-        inputs: dict | Sequence[torch.Tensor],
+        data_batch: dict,
         outputs: Sequence[SegDataSample],
     ) -> None:
+        inputs = _plain_inputs(data_batch)
         for index, sample in enumerate(outputs):
             position, self._seen = self._seen, self._seen + 1
             if position not in self._chosen or not is_main_process():
@@ -124,7 +127,7 @@ class CaseOverlayHook(Hook):
     ) -> np.ndarray:
         """The picture of one case, RGB uint8."""
         truth, pred = (
-            pixels.data.squeeze(0).cpu().numpy()
+            pixels.data.cpu().numpy()
             for pixels in (sample.gt_sem_seg, sample.pred_sem_seg)
         )
         if isinstance(inputs, dict):
@@ -144,14 +147,18 @@ class CaseOverlayHook(Hook):
             classes, palette = meta['classes'], meta['palette']
             image = inputs[index]
             supports, total = _hook_supports(runner, self.num_supports)
-        known = truth < len(classes)
+        if len(truth) == len(classes):  # a mask for each class
+            known, truth, pred = (truth <= 1).all(0), truth == 1, pred == 1
+        else:
+            truth, pred = truth[0], pred[0]
+            known = truth < len(classes)
         scores = [
-            f'{c} {dice_score(known & (pred == i), truth == i):.3f}'
+            f'{c} {dice_score(known & class_mask(pred, i), class_mask(truth, i)):.3f}'
             for i, c in enumerate(classes)
             if c.lower() != 'background'
         ]
         return case_picture(
-            _shown_image(image, sample.get('img_path'), truth.shape),
+            _shown_image(image, sample.get('img_path'), truth.shape[-2:]),
             truth,
             pred,
             classes,
@@ -160,6 +167,15 @@ class CaseOverlayHook(Hook):
             supports=supports,
             support_title=f'Support: {len(supports)} of {total} images',
         )
+
+
+def _plain_inputs(data_batch: dict) -> dict | Sequence[torch.Tensor]:
+    """What went in, of test-time augmentation the images that are not flipped."""
+    inputs = data_batch['inputs']
+    if isinstance(inputs, dict) or not isinstance(inputs[0], Sequence):
+        return inputs
+    flipped = [views[0].get('flip') for views in data_batch['data_samples']]
+    return inputs[flipped.index(False) if False in flipped else 0]
 
 
 def _hook_supports(
@@ -199,15 +215,18 @@ def _shown_image(
     Returns:
         (H, W) float32 in [0, 1] or (H, W, 3) uint8.
     """
+    grey = len(inputs) != 3
     try:
         with Image.open(img_path or '') as file:
+            # Not colours but slices that lie behind each other.
+            grey |= file.mode.startswith('I')
             if file.mode in ('L', 'P', 'RGB', 'RGBA') and file.size == shape[::-1]:
                 return np.asarray(file.convert('RGB'))
     except OSError:
         pass  # No file, or one that only the data set's own loader reads.
     image = inputs.float().cpu().numpy()
     # Colour comes from MMSeg's loading, which is BGR.
-    image = image[0] if len(image) != 3 else image[::-1].transpose(1, 2, 0)
+    image = image[len(image) // 2] if grey else image[::-1].transpose(1, 2, 0)
     low, high = image.min(), image.max()
     image = (image - low) / max(high - low, 1e-6)
     return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_LINEAR)

@@ -6,6 +6,9 @@ import numpy as np
 from mmengine.logging import MMLogger
 from mmseg.registry import METRICS
 
+from mmseg_universeg.utils.class_masks import class_mask
+
+from ..class_masks import read_maps
 from ..report import (
     QUARTILES,
     case_table,
@@ -76,7 +79,8 @@ class CaseMetric(ScoreMetric):
         Args:
             data_batch: Not read.
             data_samples: Dicts with ``pred_sem_seg`` and ``gt_sem_seg``, each with
-                ``data`` (1, H, W) of class indices, and the metainfo.
+                ``data`` (1, H, W) of class indices, or (C, H, W) of 0 and 1 where the
+                C classes may overlap, and the metainfo.
 
         Raises:
             ValueError: Without a truth, with masks of different sizes, with a truth
@@ -84,7 +88,7 @@ class CaseMetric(ScoreMetric):
         """
         for sample in data_samples:
             classes = self._classes(sample)
-            pred, truth = self._label_maps(sample, len(classes))
+            pred, truth = read_maps(sample, len(classes), self.ignore_index)
             entry = {'img_path': sample.get('img_path'), 'task': sample.get('task')}
             case_id, spacing = sample.get('case_id'), sample.get('spacing')
             # An episode is a case of its own, whatever volume its query is from.
@@ -172,38 +176,6 @@ class CaseMetric(ScoreMetric):
             return EPISODE_CLASSES
         return self.class_names()
 
-    def _label_maps(
-        self, sample: dict, num_classes: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Prediction and truth, int16 copies, -1 where the truth is to be ignored."""
-        where = sample.get('img_path') or sample.get('task')
-        if 'gt_sem_seg' not in sample:
-            raise ValueError(
-                f'{where}: no gt_sem_seg to compare with; the test pipeline must load '
-                'the label map'
-            )
-        pred, truth = (
-            sample[key]['data'].detach().cpu().numpy().astype(np.int16)
-            for key in ('pred_sem_seg', 'gt_sem_seg')
-        )
-        pred, truth = (
-            m[0] if m.ndim == 3 and len(m) == 1 else m for m in (pred, truth)
-        )
-        if pred.ndim != 2 or pred.shape != truth.shape:
-            raise ValueError(
-                f'{where}: prediction {pred.shape} and truth {truth.shape} must be '
-                'label maps of the same size'
-            )
-        ignored = truth == self.ignore_index
-        outside = ~ignored & ((truth < 0) | (truth >= num_classes))
-        if outside.any():
-            raise ValueError(
-                f'{where}: truth holds the value {truth[outside][0]}; wanted 0 to '
-                f'{num_classes - 1}, or {self.ignore_index} for ignored pixels'
-            )
-        pred[ignored] = truth[ignored] = -1
-        return pred, truth
-
     def _score(
         self,
         pred: np.ndarray,
@@ -213,7 +185,7 @@ class CaseMetric(ScoreMetric):
     ) -> dict[str, dict[str, float]]:
         """Scores of one case: by class, then by metric."""
         return {
-            name: self.score(pred == index, truth == index, spacing)
+            name: self.score(class_mask(pred, index), class_mask(truth, index), spacing)
             for index, name in enumerate(classes)
             if name.lower() != 'background'
         }
@@ -236,7 +208,8 @@ class CaseMetric(ScoreMetric):
             pred, truth = join_slices(name, slices)
             spacing, unit = self.pixel_size(slices[0].spacing, 3, name)
             if len(slices) == 1:
-                pred, truth, spacing = pred[0], truth[0], spacing[1:]
+                pred, truth = pred.squeeze(-3), truth.squeeze(-3)
+                spacing = spacing[1:]
             scores = self._score(pred, truth, slices[0].classes, spacing)
             cases.append((name, scores, unit))
         return cases

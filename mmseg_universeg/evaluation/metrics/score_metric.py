@@ -11,19 +11,10 @@ from ..report import in_log_folder, write_csv
 from ..scores import dice_score, hausdorff_95, surface_dice, surface_dice_medsam
 
 
-class ScoreMetric(BaseMetric):
-    """Base of the metrics that score binary masks against binary masks.
+class MaskMetric(BaseMetric):
+    """Base of the metrics that compare masks of named classes, case by case.
 
     Args:
-        metrics: Which of ``dsc``, ``nsd``, ``nsd_medsam`` and ``hd95``, see
-            ``evaluation/scores.py``. ``nsd_medsam`` is for comparison with figures of
-            the released MedSAM evaluation only: on images it is far too high.
-        tolerance: Of both NSD, in mm (in pixels where no spacing is known). 2 as in
-            MedSAM (Ma et al., Nature Communications 2024).
-        spacing: Size of a pixel in mm where a sample's metainfo has no ``spacing``:
-            one number, or one per axis in the order of the array's axes (rows,
-            columns; slices, rows, columns for volumes). None: distances are in
-            pixels.
         ignore_index: Truth value of the pixels that are left out of both masks.
         csv_file: Where the scores of every case are written; a relative path is
             relative to the folder of the run's log file, and without a log file
@@ -32,19 +23,11 @@ class ScoreMetric(BaseMetric):
         collect_device: As in :class:`mmengine.evaluator.BaseMetric`.
         prefix: As in :class:`mmengine.evaluator.BaseMetric`.
         collect_dir: As in :class:`mmengine.evaluator.BaseMetric`.
-
-    Raises:
-        ValueError: Unknown metric, negative tolerance or spacing that is not positive.
     """
-
-    names = {'dsc': 'DSC', 'nsd': 'NSD', 'nsd_medsam': 'NSD_MedSAM', 'hd95': 'HD95'}
 
     def __init__(
         self,
-        metrics: Sequence[str],
         *,
-        tolerance: float = 2.0,
-        spacing: float | Sequence[float] | None = None,
         ignore_index: int = 255,
         csv_file: str | None = None,
         collect_device: str = 'cpu',
@@ -52,18 +35,6 @@ class ScoreMetric(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
-        unknown = [name for name in metrics if name not in self.names]
-        if unknown or not metrics or isinstance(metrics, str):
-            raise ValueError(
-                f'metrics must be a list of {list(self.names)}, got {metrics!r}'
-            )
-        if not (tolerance >= 0 and isfinite(tolerance)):
-            raise ValueError(f'tolerance must be 0 mm or more, got {tolerance!r}')
-        if spacing is not None and not np.all(np.asarray(spacing) > 0):
-            raise ValueError(f'spacing must be positive (mm), got {spacing!r}')
-        self.metrics = tuple(metrics)
-        self.tolerance = tolerance
-        self.spacing = spacing
         self.ignore_index = ignore_index
         self.csv_file = csv_file
 
@@ -80,6 +51,57 @@ class ScoreMetric(BaseMetric):
                 "has no 'classes'"
             )
         return tuple(classes)
+
+    def write_scores(self, header: Sequence[str], rows: Sequence[Sequence]) -> None:
+        """Write the CSV file, where there is to be one, and say where it is."""
+        path = None if self.csv_file is None else in_log_folder(self.csv_file)
+        if path is not None:
+            write_csv(path, header, rows)
+            MMLogger.get_current_instance().info(f'scores of every case: {path}')
+
+
+class ScoreMetric(MaskMetric):
+    """Base of the metrics that score binary masks by overlap and distance.
+
+    Args:
+        metrics: Which of ``dsc``, ``nsd``, ``nsd_medsam`` and ``hd95``, see
+            ``evaluation/scores.py``. ``nsd_medsam`` is for comparison with figures of
+            the released MedSAM evaluation only: on images it is far too high.
+        tolerance: Of both NSD, in mm (in pixels where no spacing is known). 2 as in
+            MedSAM (Ma et al., Nature Communications 2024).
+        spacing: Size of a pixel in mm where a sample's metainfo has no ``spacing``:
+            one number, or one per axis in the order of the array's axes (rows,
+            columns; slices, rows, columns for volumes). None: distances are in
+            pixels.
+        **kwargs: ``ignore_index``, ``csv_file`` and others of :class:`MaskMetric`.
+
+    Raises:
+        ValueError: Unknown metric, negative tolerance or spacing that is not positive.
+    """
+
+    names = {'dsc': 'DSC', 'nsd': 'NSD', 'nsd_medsam': 'NSD_MedSAM', 'hd95': 'HD95'}
+
+    def __init__(
+        self,
+        metrics: Sequence[str],
+        *,
+        tolerance: float = 2.0,
+        spacing: float | Sequence[float] | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        unknown = [name for name in metrics if name not in self.names]
+        if unknown or not metrics or isinstance(metrics, str):
+            raise ValueError(
+                f'metrics must be a list of {list(self.names)}, got {metrics!r}'
+            )
+        if not (tolerance >= 0 and isfinite(tolerance)):
+            raise ValueError(f'tolerance must be 0 mm or more, got {tolerance!r}')
+        if spacing is not None and not np.all(np.asarray(spacing) > 0):
+            raise ValueError(f'spacing must be positive (mm), got {spacing!r}')
+        self.metrics = tuple(metrics)
+        self.tolerance = tolerance
+        self.spacing = spacing
 
     def pixel_size(
         self, given: float | Sequence[float] | None, ndim: int, where: str | None
@@ -130,10 +152,3 @@ class ScoreMetric(BaseMetric):
             'hd95': f'HD95 ({unit})',
         }
         return titles[metric]
-
-    def write_scores(self, header: Sequence[str], rows: Sequence[Sequence]) -> None:
-        """Write the CSV file, where there is to be one, and say where it is."""
-        path = None if self.csv_file is None else in_log_folder(self.csv_file)
-        if path is not None:
-            write_csv(path, header, rows)
-            MMLogger.get_current_instance().info(f'scores of every case: {path}')

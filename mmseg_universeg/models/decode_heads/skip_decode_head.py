@@ -33,6 +33,8 @@ class SkipDecodeHead(BaseDecodeHead):
         threshold: Probability above which a pixel is foreground, for
             ``out_channels=1``.
         dropout_ratio: Of ``conv_seg``'s input.
+        multi_label: Whether the truth is a map of 0 and 1 for each channel,
+            (``out_channels``, H, W), instead of one label map (1, H, W).
         in_index: Which of the backbone's features to take; by default the first ones.
         init_cfg: As MMEngine has it; by default He's normal distribution.
         **kwargs: As in MMSeg's ``BaseDecodeHead``: ``num_classes``, ``out_channels``,
@@ -53,6 +55,7 @@ class SkipDecodeHead(BaseDecodeHead):
         level_weights: Sequence[float] | None = None,
         threshold: float = 0.5,
         dropout_ratio: float = 0,
+        multi_label: bool = False,
         in_index: Sequence[int] | None = None,
         init_cfg: dict | None = None,
         **kwargs,
@@ -83,6 +86,7 @@ class SkipDecodeHead(BaseDecodeHead):
                 f'one for each of in_channels {list(in_channels)}; found {strides}'
             )
         self.level_weights = level_weights
+        self.multi_label = multi_label
         self.register_load_state_dict_pre_hook(type(self).check_state_dict)
 
     def check_state_dict(
@@ -161,7 +165,7 @@ class SkipDecodeHead(BaseDecodeHead):
             for logits in self.forward_levels(features)
         ]
         labels, weights = self.stack_truth(batch_data_samples)
-        self.check_size(levels[0], labels.shape[1:], "labels, wanted as the image's,")
+        self.check_size(levels[0], labels.shape[-2:], "labels, wanted as the image's,")
         losses = self.loss_decode
         losses = losses if isinstance(losses, nn.ModuleList) else [losses]
         named = {}
@@ -199,7 +203,8 @@ class SkipDecodeHead(BaseDecodeHead):
                 f'{type(self).__name__}: the backbone gives {found} channels, '
                 f'in_channels is {self.in_channels}'
             )
-        sizes = [tuple(feature.shape[2:]) for feature in features]
+        # ints: where torch traces, to count FLOPs, sizes are tensors
+        sizes = [tuple(map(int, feature.shape[2:])) for feature in features]
         image = {
             tuple(length * stride for length in size)
             for size, stride in zip(sizes, self.strides)
@@ -259,22 +264,34 @@ class SkipDecodeHead(BaseDecodeHead):
     def stack_truth(self, samples: list[SegDataSample]) -> tuple[Tensor, Tensor | None]:
         """Return labels (B, H, W) int64 and weights (B, H, W) float32, or None.
 
+        With ``multi_label`` the labels are (B, ``out_channels``, H, W) of 0 and 1.
         Weight maps that are smaller than the labels, which MMSeg pads at the right
         and at the bottom, get the weight 0 there.
 
         Raises:
-            ValueError: If a label is outside the classes, only some samples have a
-                weight map, or one is larger than its labels.
+            ValueError: If the truth has another number of channels than said, a label
+                is outside the classes, only some samples have a weight map, or one is
+                larger than its labels.
         """
-        labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples])
-        wrong = (labels < 0) | (labels >= self.num_classes)
+        channels = self.out_channels if self.multi_label else 1
+        for sample in samples:
+            found = tuple(sample.gt_sem_seg.data.shape)
+            if found[0] != channels:
+                raise ValueError(
+                    f'{sample.metainfo.get("img_path")}: gt_sem_seg is {found}, wanted '
+                    f'{channels} channels: multi_label is {self.multi_label}'
+                )
+        labels = torch.stack([sample.gt_sem_seg.data for sample in samples])
+        labels = labels if self.multi_label else labels[:, 0]
+        highest = 1 if self.multi_label else self.num_classes - 1
+        wrong = (labels < 0) | (labels > highest)
         wrong &= labels != self.ignore_index
         if wrong.any():
             index = int(wrong.flatten(1).any(1).nonzero()[0])
             raise ValueError(
                 f'{samples[index].metainfo.get("img_path")}: labels '
                 f'{labels[index][wrong[index]].unique().tolist()} are outside the '
-                f'classes, wanted 0 to {self.num_classes - 1} or {self.ignore_index}'
+                f'classes, wanted 0 to {highest} or {self.ignore_index}'
             )
         weighted = ['gt_weight_map' in sample for sample in samples]
         if not any(weighted):
@@ -285,7 +302,7 @@ class SkipDecodeHead(BaseDecodeHead):
                 f'{samples[index].metainfo.get("img_path")}: has no gt_weight_map, '
                 'others of its batch have one'
             )
-        height, width = labels.shape[1:]
+        height, width = labels.shape[-2:]
         maps = []
         for sample in samples:
             weight = sample.gt_weight_map.data[0].float()

@@ -44,7 +44,8 @@ class UNet3PlusHead(SkipDecodeHead):
             decoder corners are not aligned.
 
     Raises:
-        ValueError: If ``in_channels`` are fewer than two, or see `SkipDecodeHead`.
+        ValueError: If ``in_channels`` are fewer than two, CGM is asked for with
+            ``multi_label``, or see `SkipDecodeHead`.
     """
 
     def __init__(
@@ -79,6 +80,11 @@ class UNet3PlusHead(SkipDecodeHead):
         self.side_heads = nn.ModuleList()
         if deep_supervision:
             self.side_heads.extend(map(self.make_logits, widths[1:]))
+        if self.multi_label and cgm_loss_weight is not None:
+            raise ValueError(
+                f'CGM is for label maps: with multi_label, cgm_loss_weight must be '
+                f'None, found {cgm_loss_weight}'
+            )
         self.cgm_loss_weight = cgm_loss_weight
         self.cgm = None
         if cgm_loss_weight is not None:

@@ -1,14 +1,12 @@
 """The decoder of UNet++."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ..layers import SkipNode
+from ..layers import SkipNode, average_probabilities
 from .skip_decode_head import SkipDecodeHead
 
 
@@ -39,8 +37,9 @@ class UNetPlusPlusHead(SkipDecodeHead):
         residual: See `DoubleConv`.
         deep_supervision: Whether every X^{0,j} has a head, or only the last.
         mode: What is returned for testing with deep supervision: ``'accurate'``, the
-            mean of the heads' probabilities (sigmoid for ``out_channels=1``, softmax
-            otherwise), as logits; or ``'fast'``, the main head.
+            mean of the heads' probabilities (sigmoid for ``out_channels=1`` and
+            ``multi_label``, softmax otherwise), as logits; or ``'fast'``, the main
+            head.
         prune: Depth k, from 1 to L; by default nothing is pruned.
         strides: See `SkipDecodeHead`.
         in_index: See `SkipDecodeHead`.
@@ -144,7 +143,8 @@ class UNetPlusPlusHead(SkipDecodeHead):
             [
                 self.to_input_size(logits, features)
                 for logits in self.forward_levels(features)
-            ]
+            ],
+            softmax=self.out_channels > 1 and not self.multi_label,
         )
 
     def check_state_dict(
@@ -179,18 +179,3 @@ class UNetPlusPlusHead(SkipDecodeHead):
         for key in [key for key in state_dict if key.startswith(unneeded)]:
             del state_dict[key]
         super().check_state_dict(state_dict, prefix)
-
-
-def average_probabilities(levels: Sequence[Tensor]) -> Tensor:
-    """Return logits whose sigmoid or softmax is the mean of that of several logits.
-
-    Args:
-        levels: (B, C, H, W) each; of C = 1 the sigmoid is meant, otherwise the softmax.
-
-    Returns:
-        (B, C, H, W): log(p / (1 - p)) for C = 1, log(p) otherwise.
-    """
-    logits = torch.stack(list(levels))
-    if logits.shape[2] == 1:
-        return F.logsigmoid(logits).logsumexp(0) - F.logsigmoid(-logits).logsumexp(0)
-    return logits.log_softmax(2).logsumexp(0) - math.log(len(logits))

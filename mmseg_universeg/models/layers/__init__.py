@@ -5,6 +5,7 @@ from .double_conv import DoubleConv
 from .full_scale import UpsampledConv
 from .full_scale_node import FullScaleNode
 from .presence_branch import PresenceBranch
+from .probabilities import average_probabilities
 from .skip_node import SkipNode
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     'SkipNode',
     'Supports',
     'UpsampledConv',
+    'average_probabilities',
     'cut_supports',
     'decode',
     'encode',

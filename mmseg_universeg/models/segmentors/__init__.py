@@ -2,6 +2,8 @@ from .box_prompt_segmentor import BoxPromptSegmentor
 from .in_context_box_prompt_segmentor import InContextBoxPromptSegmentor
 from .in_context_segmentor import InContextSegmentor
 from .mean_support_mask import MeanSupportMask
+from .multi_label_encoder_decoder import MultiLabelEncoderDecoder
+from .multi_label_tta import MultiLabelTTAModel
 from .support_memory import SupportDraw, SupportMemory
 from .universeg import UniverSeg
 
@@ -10,6 +12,8 @@ __all__ = [
     'InContextBoxPromptSegmentor',
     'InContextSegmentor',
     'MeanSupportMask',
+    'MultiLabelEncoderDecoder',
+    'MultiLabelTTAModel',
     'SupportDraw',
     'SupportMemory',
     'UniverSeg',

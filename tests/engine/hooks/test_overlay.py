@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -196,3 +197,44 @@ def test_image_that_is_no_plain_file(tmp_path):
 def test_bad_arguments(kwargs):
     with pytest.raises(ValueError, match='CaseOverlayHook needs'):
         CaseOverlayHook(**kwargs)
+
+
+@pytest.mark.parametrize('classes', [('a', 'b'), ('a',)])
+@pytest.mark.parametrize('augmented', [False, True])
+def test_overlapping_classes_over_a_16_bit_slice(tmp_path, calls, classes, augmented):
+    rng = np.random.default_rng(0)
+    path = tmp_path / 'slice.png'
+    slices = rng.integers(0, 4000, (3, 20, 30), np.uint16)
+    cv2.imwrite(str(path), slices[1])
+    truth = torch.zeros(2, 20, 30, dtype=torch.int64)
+    truth[0, 2:12], truth[1, 8:18], truth[:, :, 25:] = 1, 1, 255
+    truth = truth[: len(classes)]
+    sample = SegDataSample(metainfo=dict(img_path=str(path)))
+    sample.gt_sem_seg = PixelData(data=truth)
+    sample.pred_sem_seg = PixelData(data=(truth > 0).long())
+    drawn = []
+    visualizer = SimpleNamespace(
+        dataset_meta=dict(classes=classes, palette=[[200, 0, 0], [0, 200, 0]]),
+        add_image=lambda name, picture, step: drawn.append(name),
+    )
+    loader = SimpleNamespace(dataset=[sample])
+    runner = SimpleNamespace(val_dataloader=loader, visualizer=visualizer, hooks=[])
+    hook = CaseOverlayHook()
+    hook.before_val_epoch(runner)
+    inputs = [torch.from_numpy(slices.astype(np.float32))]
+    batch = dict(inputs=inputs)
+    if augmented:  # a list for each view, the flipped one first
+        views = [SegDataSample(metainfo=dict(flip=flip)) for flip in (True, False)]
+        batch = dict(
+            inputs=[[inputs[0].flip(-1)], inputs], data_samples=[[v] for v in views]
+        )
+    hook.after_val_iter(runner, 0, batch, [sample])
+    assert drawn == ['val_0000_slice']
+    (image, shown, pred, *_), kwargs = calls[0]
+    # Ignored pixels do not count, and the slice is drawn, not its neighbours.
+    scores = ', '.join(f'{name} 1.000' for name in classes)
+    assert kwargs['title'] == f'slice    DSC: {scores}'
+    np.testing.assert_array_equal(shown, truth.numpy() == 1)
+    np.testing.assert_array_equal(pred, truth.numpy() > 0)
+    low, high = slices[1].min(), slices[1].max()
+    np.testing.assert_allclose(image, (slices[1] - low) / (high - low), atol=1e-6)

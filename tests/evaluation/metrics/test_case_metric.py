@@ -377,6 +377,57 @@ def test_bad_samples():
         evaluate([])
 
 
+def masks_sample(pred, truth, **metainfo):
+    """Masks (C, H, W), of classes that may overlap."""
+    result = SegDataSample(metainfo=metainfo)
+    result.pred_sem_seg = PixelData(data=torch.as_tensor(pred))
+    result.gt_sem_seg = PixelData(data=torch.as_tensor(truth))
+    return result
+
+
+def test_overlapping_classes():
+    truth, pred = np.zeros((2, 3, 10, 10), dtype=int)
+    truth[0, :4, :4] = truth[1, 2:6, 2:6] = 1  # they share 2 x 2 pixels
+    pred[0, :4, :4] = pred[1, 2:4, 2:6] = pred[2, 9, 9] = 1
+    classes = ('a', 'b', 'c')
+    scores = evaluate(
+        [masks_sample(pred, truth, img_path='x.png')], classes, metrics=['dsc', 'hd95']
+    )
+    # 2 * 8 / (8 + 16); the third is predicted where there is none.
+    wanted = {'case/DSC/a': 1, 'case/DSC/b': 2 / 3, 'case/DSC/c': 0}
+    assert {k: scores[k] for k in wanted} == pytest.approx(wanted)
+    assert scores['case/HD95/a'] == 0 and np.isnan(scores['case/HD95/c'])
+
+
+def test_masks_that_do_not_overlap_are_scored_as_label_maps():
+    maps = [(label_map(z), label_map(z + 1)) for z in range(3)]
+    maps[1][1][0, :5] = 255
+    alone = slices_of('p2', [(label_map(8), label_map(9))])
+    samples = [*slices_of('p1', maps), *alone, sample(*maps[0], img_path='a.png')]
+    samples[-1].gt_sem_seg.data[0, :3] = 255
+    as_masks = []
+    for one in samples:
+        pred, truth = one.pred_sem_seg.data[0], one.gt_sem_seg.data[0]
+        indices = torch.arange(3)[:, None, None]
+        truth = torch.where(truth == 255, 255, (truth == indices).long())
+        pred = (pred == indices).long()
+        as_masks.append(masks_sample(pred, truth, **one.metainfo))
+    wanted = evaluate(samples, spacing=1.5)
+    assert evaluate(as_masks, spacing=1.5) == pytest.approx(wanted)
+
+
+def test_bad_masks():
+    truth = np.zeros((3, 4, 4), dtype=int)
+    for pred, wrong, message in (
+        (truth, truth + 2, r'x\.png: truth holds the value 2; wanted 0 to 1'),
+        (truth + 2, truth, r'x\.png: predicted masks hold \[2\], wanted 0 and 1'),
+        (truth[:2], truth[:2], r'truth \(2, 4, 4\) must be .* masks of 3 classes'),
+        (truth[:1], truth, r'prediction \(1, 4, 4\) and truth \(3, 4, 4\)'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluate([masks_sample(pred, wrong, img_path='x.png')])
+
+
 def test_beside_iou_metric():
     """Same samples for both, left as they were."""
     pred, truth = label_map(0), label_map(1)

@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from mmengine.runner import load_checkpoint
 
 from mmseg_universeg.models import UNetEncoder, UNetPlusPlusHead
-from mmseg_universeg.models.decode_heads.unet_plus_plus_head import (
-    average_probabilities,
-)
+from mmseg_universeg.models.layers import average_probabilities
 
 WIDTHS = (32, 64, 128, 256, 512)
 BCE = dict(type='CrossEntropyLoss', use_sigmoid=True)
@@ -126,18 +124,23 @@ def test_equals_the_formulas_with_gradients(out_channels):
 def test_mean_of_probabilities_by_hand():
     # Not the mean of the logits: sigmoid(0) and sigmoid(log 3) have the mean 5 / 8.
     logits = [torch.zeros(1, 1, 1, 1), torch.full((1, 1, 1, 1), 3.0).log()]
-    assert average_probabilities(logits).exp().item() == pytest.approx(5 / 3)
+    assert average_probabilities(logits, softmax=False).exp().item() == pytest.approx(
+        5 / 3
+    )
     # (1/2, 1/2) and (1/4, 3/4) have the mean (3/8, 5/8).
     quarters = torch.tensor([1.0, 3.0]).log().reshape(1, 2, 1, 1)
     logits = [torch.zeros(1, 2, 1, 1), quarters]
-    mean = average_probabilities(logits).exp().flatten().tolist()
+    mean = average_probabilities(logits, softmax=True).exp().flatten().tolist()
     assert mean == pytest.approx([3 / 8, 5 / 8])
+    # The sigmoids: 1/2 and 1/2, 1/2 and 3/4.
+    mean = average_probabilities(logits, softmax=False).sigmoid().flatten().tolist()
+    assert mean == pytest.approx([1 / 2, 5 / 8])
 
 
 @pytest.mark.parametrize('channels', [1, 2])
 def test_mean_of_certain_probabilities_is_finite(channels):
     logits = [torch.full((1, channels, 1, 1), value) for value in (-200.0, -300.0)]
-    mean = average_probabilities(logits)
+    mean = average_probabilities(logits, softmax=channels > 1)
     assert mean.isfinite().all()
     if channels == 1:  # log((exp(-200) + exp(-300)) / 2)
         assert mean.item() == pytest.approx(-200 - torch.tensor(2).log().item())
