@@ -21,6 +21,7 @@ from .segmentors import (
     MeanSupportMask,
     MultiLabelEncoderDecoder,
     MultiLabelTTAModel,
+    SingleLogitTTAModel,
     UniverSeg,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     'MultiLabelTTAModel',
     'MulticlassFocalLoss',
     'SAMImageEncoder',
+    'SingleLogitTTAModel',
     'SkipDecodeHead',
     'SoftDiceLoss',
     'SoftIoULoss',

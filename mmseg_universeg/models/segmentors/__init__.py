@@ -4,6 +4,7 @@ from .in_context_segmentor import InContextSegmentor
 from .mean_support_mask import MeanSupportMask
 from .multi_label_encoder_decoder import MultiLabelEncoderDecoder
 from .multi_label_tta import MultiLabelTTAModel
+from .single_logit_tta import SingleLogitTTAModel
 from .support_memory import SupportDraw, SupportMemory
 from .universeg import UniverSeg
 
@@ -14,6 +15,7 @@ __all__ = [
     'MeanSupportMask',
     'MultiLabelEncoderDecoder',
     'MultiLabelTTAModel',
+    'SingleLogitTTAModel',
     'SupportDraw',
     'SupportMemory',
     'UniverSeg',

@@ -8,6 +8,7 @@ from mmseg.structures import SegDataSample
 
 from ..layers import average_probabilities
 from .multi_label_encoder_decoder import MultiLabelEncoderDecoder, set_prediction
+from .unflipped import unflipped
 
 
 @MODELS.register_module()
@@ -53,15 +54,9 @@ class MultiLabelTTAModel(BaseTTAModel):
         """
         merged = []
         for samples in data_samples_list:
-            plain = [s for s in samples if not s.metainfo.get('flip')]
-            if not plain:
-                raise ValueError(
-                    f'{samples[0].metainfo.get("img_path")}: every image of the test-'
-                    'time augmentation is flipped, wanted one that is not, for its '
-                    'truth'
-                )
+            plain = unflipped(samples)
             logits = [sample.seg_logits.data for sample in samples]
             mean = average_probabilities(logits, softmax=False)
-            set_prediction(plain[0], mean, self.module.threshold)
-            merged.append(plain[0])
+            set_prediction(plain, mean, self.module.threshold)
+            merged.append(plain)
         return merged
