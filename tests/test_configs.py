@@ -269,6 +269,39 @@ def test_flips_are_averaged_and_drawn(tmp_path, uw_madison):
         assert not (wrong & ((mean - 0.5).abs() > 1e-5).permute(1, 2, 0).numpy()).any()
 
 
+def test_flips_of_one_logit_are_averaged(tmp_path, data_root):
+    cfg = Config.fromfile(mmseg_universeg.config_path('unetpp_dsb2018.py'))
+    widths = (4, 4, 6, 6, 8)
+    cfg.model.backbone.widths = cfg.model.decode_head.in_channels = widths
+    cfg.work_dir, cfg.visualizer.name = str(tmp_path), 'flips of one logit'
+    plain = cfg.test_dataloader.dataset.pipeline
+    # As tools/test.py does for --tta.
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader.dataset.update(pipeline=cfg.tta_pipeline, indices=3)
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    torch.manual_seed(0)
+    runner = Runner.from_cfg(cfg)
+    found = runner.test()['case/DSC']
+    model, wanted = runner.model.module, []
+    for index in range(3):
+        info = runner.test_dataloader.dataset.get_data_info(index)
+        sample = Compose(plain)(info)
+        mean = 0
+        for axes in ((), (-1,), (-2,)):
+            batch = dict(
+                inputs=[sample['inputs'].flip(axes)],
+                data_samples=[sample['data_samples'].clone()],
+            )
+            with torch.no_grad():
+                (result,) = model.test_step(batch)
+            mean = mean + result.seg_logits.data[0].double().flip(axes) / 3
+        predicted = mean > model.decode_head.threshold
+        truth = sample['data_samples'].gt_sem_seg.data[0] == 1
+        both = (predicted & truth).sum().item()
+        wanted.append(2 * both / (predicted.sum() + truth.sum()).item())
+    assert found == pytest.approx(np.mean(wanted), abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ('name', 'options', 'key'),
     [
