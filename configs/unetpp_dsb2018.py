@@ -1,7 +1,6 @@
 # UNet++ with deep supervision on nuclei; Dice by image, as it is scored. Pruned to
 # depth 2 and in fast mode: tools/test.py ... --cfg-options model.backbone.prune=2
 # model.decode_head.prune=2 model.decode_head.mode=fast
-# Flips averaged in testing: tools/test.py ... --tta
 _base_ = [
     '_base_/models/unetpp.py',
     '_base_/datasets/dsb2018.py',
@@ -13,4 +12,3 @@ model = dict(
     backbone=dict(in_channels=3, widths=widths),
     decode_head=dict(in_channels=widths, loss_decode=dict(per_image=True)),
 )
-tta_model = dict(type='SingleLogitTTAModel')

@@ -269,6 +269,15 @@ def test_flips_are_averaged_and_drawn(tmp_path, uw_madison):
         assert not (wrong & ((mean - 0.5).abs() > 1e-5).permute(1, 2, 0).numpy()).any()
 
 
+@pytest.mark.parametrize('name', CONFIGS)
+def test_what_flips_has_a_model_that_averages(name):
+    cfg = Config.fromfile(FOLDER / name)
+    assert ('tta_model' in cfg) == ('tta_pipeline' in cfg)
+    if 'tta_model' in cfg and 'out_channels' in cfg.model.decode_head:
+        averages_one_logit = cfg.tta_model.type == 'SingleLogitTTAModel'
+        assert averages_one_logit == (cfg.model.decode_head.out_channels == 1)
+
+
 def test_flips_of_one_logit_are_averaged(tmp_path, data_root):
     cfg = Config.fromfile(mmseg_universeg.config_path('unetpp_dsb2018.py'))
     widths = (4, 4, 6, 6, 8)

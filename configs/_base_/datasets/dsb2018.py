@@ -29,6 +29,8 @@ test_pipeline = [
     *load,
     dict(type='PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape')),
 ]
+# Flips averaged in testing: tools/test.py ... --tta
+tta_model = dict(type='SingleLogitTTAModel')
 tta_pipeline = [
     *load,
     dict(
