@@ -12,3 +12,13 @@ model = dict(
     backbone=dict(in_channels=3, widths=widths),
     decode_head=dict(in_channels=widths, loss_decode=dict(per_image=True)),
 )
+# Brightness and gamma stay as they are: of a dim nucleus, they say where it ends.
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            *_base_.geometry,
+            dict(type='RandomGaussianNoise', prob=0.25),
+            dict(type='PackSegInputs'),
+        ]
+    )
+)

@@ -7,7 +7,7 @@ load = [
     dict(type='MinMaxNormalize'),
     dict(type='DarkBackground'),
 ]
-train_pipeline = [
+geometry = [
     # A file per nucleus takes longer to load than a training step takes.
     dict(type='LoadOnce', transforms=load),
     dict(
@@ -19,6 +19,9 @@ train_pipeline = [
     ),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomRotFlip', rotate_prob=0, flip_prob=1),
+]
+train_pipeline = [
+    *geometry,
     dict(type='RandomBrightnessContrast', prob=0.5, contrast=(0.8, 1.2)),
     dict(type='RandomGamma', prob=0.5, gamma=(0.5, 2)),
     dict(type='RandomGaussianNoise', prob=0.25),
