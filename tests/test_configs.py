@@ -23,7 +23,13 @@ FOLDER = Path(mmseg_universeg.config_path('universeg_multi.py')).parent
 CONFIGS = sorted(path.name for path in FOLDER.glob('*.py'))
 # What an experiment loads that is not in the repository, and what stands in for it.
 RELEASED = 'universeg_v1-released_wbc.py'
-FINE_TUNED = 'universeg_wbc_finetune.py'
+CONTINUED = {
+    'universeg_wbc_finetune.py': 'work_dirs/universeg_multi/iter_4500.pth',
+    'universeg_drawn-tasks_64x64.py': (
+        'work_dirs/universeg_drawn-tasks_simple/iter_2000.pth'
+    ),
+    'universeg_drawn-tasks.py': 'work_dirs/universeg_drawn-tasks_64x64/iter_2000.pth',
+}
 ADE20K = 'beit-b_upernet_uw-madison-gi.py'
 CACHED = 'medsam_vit-b_decoder-cached_flare22.py'
 TOOLS = Path(__file__).parents[1] / 'tools'
@@ -210,8 +216,8 @@ def test_trains_and_validates(name, tmp_path, data_root, parity_root, request):
     if name == RELEASED:
         assert cfg.load_from.startswith('https://github.com/JJGO/UniverSeg/releases')
         cfg.load_from = (parity_root / 'universeg_v1_random.pt').as_uri()
-    elif name == FINE_TUNED:
-        assert cfg.load_from == 'work_dirs/universeg_multi/iter_4500.pth'
+    elif name in CONTINUED:
+        assert cfg.load_from == CONTINUED[name]
         cfg.load_from = str(parity_root / 'universeg_v1_random.pt')
     elif name == ADE20K:
         assert cfg.load_from.startswith('https://mmassets.onedl.ai/mmsegmentation/')

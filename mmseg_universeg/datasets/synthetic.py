@@ -8,7 +8,19 @@ from mmseg.registry import DATASETS, TRANSFORMS
 from torch.utils.data import Dataset
 
 from ..utils import SupportSize, seeded
-from .drawing import FAMILIES, Scene, draw_look, render
+from .drawing import (
+    FAMILIES,
+    HARDER_FAMILIES,
+    Acquisition,
+    Appearance,
+    Changes,
+    Scene,
+    acquire,
+    draw_look,
+    render,
+    varied,
+)
+from .drawing.label_maps import Family
 
 # Share of an image that the foreground may take.
 MIN_SHARE, MAX_SHARE = 0.005, 0.8
@@ -29,7 +41,8 @@ class SyntheticTasksDataset(Dataset):
     intensity, texture and shading per label, blur, bias field and noise. One
     label is the foreground. Either its intensity, its texture or only its place
     and shape among its likes tells it from the rest. Synthetic tasks are part
-    of UniverSeg's training (Butoi et al., ICCV 2023, section 3.3).
+    of UniverSeg's training (Butoi et al., ICCV 2023, section 3.3). All of it are
+    options; their defaults are tasks that a small network learns in minutes.
 
     Item ``idx`` passes ``dict(images=[query, support_1, ..., support_S],
     task=str)`` through ``pipeline``, a list of transforms of episodes, and
@@ -47,9 +60,14 @@ class SyntheticTasksDataset(Dataset):
         length: Number of episodes.
         batch_size: Number of consecutive indices that share S: the global
             batch size.
+        families: Weights by the names of families, those of ``drawing.FAMILIES``
+            and ``drawing.HARDER_FAMILIES``; by default ``drawing.FAMILIES``.
+        appearance: Ranges by the names of :class:`drawing.Appearance`.
+        changes: Ranges by the names of :class:`drawing.Changes`.
+        acquisition: Ranges by the names of :class:`drawing.Acquisition`.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or a name is not known.
     """
 
     METAINFO = dict(
@@ -64,6 +82,10 @@ class SyntheticTasksDataset(Dataset):
         seed: int = 0,
         length: int = 100_000,
         batch_size: int = 1,
+        families: dict[str, float] | None = None,
+        appearance: dict = {},  # noqa: B006  (only read)
+        changes: dict = {},  # noqa: B006
+        acquisition: dict = {},  # noqa: B006
     ) -> None:
         if np.shape(image_size) != (2,) or min(image_size) < 16:
             raise ValueError(
@@ -78,6 +100,10 @@ class SyntheticTasksDataset(Dataset):
         self.image_size = tuple(image_size)
         self.support_size = SupportSize(support_size, seed, batch_size, length)
         self.seed, self.length = seed, length
+        self.families = find_families(families)
+        self.appearance = Appearance.of(appearance)
+        self.changes = Changes.of(changes)
+        self.acquisition = Acquisition.of(acquisition)
 
     @property
     def metainfo(self) -> dict:
@@ -105,10 +131,14 @@ class SyntheticTasksDataset(Dataset):
             One results dict per image.
         """
         family, scene, reference, foreground = self._draw_scene(rng)
+        scene = varied(rng, scene, foreground, self.changes)
         labels = self._draw_labels(rng, scene, reference, foreground, num_images)
-        look = draw_look(rng, labels[:4], foreground, scene.graded, len(scene.chances))
+        look = draw_look(
+            rng, labels[:4], foreground, scene, self.appearance, self.changes
+        )
         images = render(rng, labels, look)
         masks = (labels == foreground).astype(np.uint8)
+        images, masks = acquire(rng, images, masks, MIN_SHARE, self.acquisition)
         task = f'{family}-{look.cue}'
         name = f'{task}-{rng.integers(2**32):08x}'
         return [
@@ -128,11 +158,10 @@ class SyntheticTasksDataset(Dataset):
         self, rng: np.random.Generator
     ) -> tuple[str, Scene, np.ndarray, int]:
         """Draw a family, a scene of it, one label map and which label to find."""
-        families = list(FAMILIES)
-        weights = np.array(list(FAMILIES.values()))
+        families, weights = list(self.families), np.array(list(self.families.values()))
         for _ in range(_SCENE_TRIES):
             family = families[rng.choice(len(families), p=weights / weights.sum())]
-            scene = family(rng, self.image_size)
+            scene = family(rng, self.image_size, self.changes)
             reference = scene.draw(rng, 1)[0]
             chances = np.array(scene.chances)
             counts = np.bincount(reference.ravel(), minlength=len(chances))
@@ -161,6 +190,27 @@ class SyntheticTasksDataset(Dataset):
             labels[bad] = scene.draw(rng, len(bad))
         labels[_bad(labels, foreground)] = reference
         return labels
+
+
+def find_families(weights: dict[str, float] | None) -> dict[Family, float]:
+    """The families of the given names with their weights; by default ``FAMILIES``.
+
+    Raises:
+        ValueError: If a name is not known, a weight negative, or all are 0.
+    """
+    if weights is None:
+        return FAMILIES
+    known = {family.__name__: family for family in (*FAMILIES, *HARDER_FAMILIES)}
+    unknown = sorted(set(weights) - set(known))
+    if unknown:
+        raise ValueError(
+            f'there is no family {unknown[0]!r} of label maps, only {", ".join(known)}'
+        )
+    if min(weights.values(), default=0) < 0 or not sum(weights.values()):
+        raise ValueError(
+            f'weights of families must be from 0 and not all 0, found {weights}'
+        )
+    return {known[name]: weight for name, weight in weights.items()}
 
 
 def _bad(labels: np.ndarray, foreground: int) -> np.ndarray:

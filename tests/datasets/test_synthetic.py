@@ -12,8 +12,16 @@ from scipy.stats import ks_2samp
 from torch.utils.data import DataLoader
 
 from mmseg_universeg.datasets import SyntheticTasksDataset, synthetic
-from mmseg_universeg.datasets.drawing import FAMILIES, Scene, draw_look, render
-from mmseg_universeg.datasets.drawing.appearance import CUES
+from mmseg_universeg.datasets.drawing import (
+    CUES,
+    FAMILIES,
+    HARDER_FAMILIES,
+    Appearance,
+    Changes,
+    Scene,
+    draw_look,
+    render,
+)
 from mmseg_universeg.datasets.drawing.fields import Pose, deform, smooth_fields
 from mmseg_universeg.datasets.drawing.shapes import (
     Canvas,
@@ -21,6 +29,13 @@ from mmseg_universeg.datasets.drawing.shapes import (
     grow_tree,
     voronoi,
 )
+
+
+def look_of(rng, labels, num_labels):
+    """The look of label maps whose label 1 is to be found."""
+    scene = Scene(lambda rng, num: labels, [1.0] * num_labels)
+    return draw_look(rng, labels, 1, scene, Appearance(), Changes())
+
 
 PACK = [dict(type='PackEpisodeInputs')]
 NUM_TASKS = 400
@@ -209,12 +224,14 @@ def test_bad_parameters(values, message):
         SyntheticTasksDataset(**values)
 
 
-@pytest.mark.parametrize('family', FAMILIES, ids=lambda family: family.__name__)
+@pytest.mark.parametrize(
+    'family', [*FAMILIES, *HARDER_FAMILIES], ids=lambda family: family.__name__
+)
 def test_family_draws_valid_label_maps(family):
     rng = np.random.default_rng(0)
     usable = 0
     for _ in range(10):
-        scene = family(rng, (40, 56))
+        scene = family(rng, (40, 56), Changes())
         labels = scene.draw(rng, 3)
         assert labels.shape == (3, 40, 56)
         assert labels.dtype == np.uint8
@@ -224,7 +241,7 @@ def test_family_draws_valid_label_maps(family):
 
 
 def test_scenes_without_foreground_end_in_a_disc(monkeypatch):
-    def nothing(rng, size):
+    def nothing(rng, size, changes):
         return Scene(lambda _, num: np.zeros((num, *size), np.uint8), [1.0, 1.0])
 
     monkeypatch.setattr(synthetic, 'FAMILIES', {nothing: 1.0})
@@ -236,7 +253,7 @@ def test_scenes_without_foreground_end_in_a_disc(monkeypatch):
 
 
 def test_images_without_foreground_repeat_the_first_label_map(monkeypatch):
-    def once(rng, size):
+    def once(rng, size, changes):
         reference = np.zeros(size, np.uint8)
         reference[4:12, 5:20] = 1
         first = [True]
@@ -265,7 +282,7 @@ def test_render_gives_labels_their_intensities():
     plain = dict(jitter=0.0, rim=0.0, blur=0.1, bias=0.0, noise=0.0, gamma=1.0)
     zeros = np.zeros(3)
     rng = np.random.default_rng(0)
-    look = draw_look(rng, labels, 1, False, 3)
+    look = look_of(rng, labels, 3)
     look = type(look)(
         **{
             **vars(look),
@@ -285,7 +302,7 @@ def test_place_needs_a_label_that_does_not_touch():
     halves = np.zeros((1, 32, 32), np.uint8)
     halves[:, :, 16:] = 1
     rng = np.random.default_rng(0)
-    cues = {draw_look(rng, halves, 1, False, 2).cue for _ in range(60)}
+    cues = {look_of(rng, halves, 2).cue for _ in range(60)}
     assert cues == {'intensity', 'texture'}
 
 
@@ -296,7 +313,7 @@ def test_foreground_shares_its_intensity_only_with_labels_elsewhere():
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(80):
-        look = draw_look(rng, labels, 1, False, 3)
+        look = look_of(rng, labels, 3)
         seen.add(look.cue)
         to_ground = abs(look.means[1] - look.means[0])
         to_other = abs(look.means[1] - look.means[2])

@@ -1,5 +1,22 @@
-from .appearance import Look, draw_look, render
+from .acquisition import acquire
+from .anatomies import HARDER_FAMILIES
+from .appearance import CUES, Look, draw_look, render
 from .label_maps import FAMILIES
+from .objects import varied
+from .options import Acquisition, Appearance, Changes
 from .scenes import Scene
 
-__all__ = ['FAMILIES', 'Look', 'Scene', 'draw_look', 'render']
+__all__ = [
+    'CUES',
+    'FAMILIES',
+    'HARDER_FAMILIES',
+    'Acquisition',
+    'Appearance',
+    'Changes',
+    'Look',
+    'Scene',
+    'acquire',
+    'draw_look',
+    'render',
+    'varied',
+]

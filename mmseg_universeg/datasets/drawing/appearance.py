@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 
 from .fields import smooth_fields
+from .options import Appearance, Changes
+from .scenes import Scene
 
-# What tells the foreground from its neighbours, and how often.
-CUES = {'intensity': 0.65, 'texture': 0.12, 'place': 0.23}
+# What tells the foreground from its neighbours.
+CUES = ('intensity', 'texture', 'place')
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Look:
     image is scaled to [0, 1]. L is the number of labels, T of textures.
 
     Attributes:
-        cue: What the foreground is found by, a key of ``CUES``.
+        cue: What the foreground is found by, one of ``CUES``.
         means: Mean intensity of each label, (L,).
         jitter: Deviation of each mean from image to image, (L,).
         textures: Patterns of deviation 1, float32 (T, 2H, 2W).
@@ -105,8 +107,9 @@ def draw_look(
     rng: np.random.Generator,
     labels: np.ndarray,
     foreground: int,
-    graded: bool,
-    num_labels: int,
+    scene: Scene,
+    appearance: Appearance,
+    changes: Changes,
 ) -> Look:
     """Draw the appearance of a task.
 
@@ -118,33 +121,42 @@ def draw_look(
         rng: Source of all choices.
         labels: A few of the task's label maps, uint8 (N, H, W).
         foreground: The label to be found.
-        graded: Whether intensities may rise with the label's number.
-        num_labels: Number of labels L, those not in these label maps included.
+        scene: What they are images of; L is the number of its labels, those not in
+            these label maps included. Labels of one tissue look alike, so that only
+            place and shape tell them apart.
+        appearance: Ranges of the look.
+        changes: Ranges of what changes from image to image.
     """
+    num_labels, tissues = len(scene.chances), scene.tissues
     near = touching(labels, foreground, num_labels)
     present = np.bincount(labels.ravel(), minlength=num_labels) > 0.005 * labels.size
     far = np.flatnonzero(present & ~near)
     far = far[far != foreground]
-    cue = str(rng.choice(list(CUES), p=list(CUES.values())))
+    by_texture, by_place = appearance.by_texture, appearance.by_place
+    odds = [1 - by_texture - by_place, by_texture, by_place]
+    cue = str(rng.choice(CUES, p=odds))
     size = labels.shape[1:]
     radius = half_width(labels[0] == foreground)
     thin = radius < max(3, 0.06 * min(size))
     if (cue == 'place' and not len(far)) or (cue == 'texture' and thin):
         cue = 'intensity'
+    if tissues is not None:
+        twins = np.flatnonzero(np.equal(tissues, tissues[foreground]))
+        cue = 'place' if len(twins) > 1 else 'intensity'
 
     # One mean from each of L equal steps, in order or not.
     order = np.arange(num_labels)
-    if not (graded and rng.random() < 0.5):
+    if not (scene.graded and rng.random() < 0.5):
         order = rng.permutation(num_labels)
     means = (order + rng.uniform(0.1, 0.9, num_labels)) / num_labels
     coarsest = min(radius, min(size) / 6) if cue == 'texture' else min(size) / 6
     double = (2 * size[0], 2 * size[1])
     textures = np.stack([draw_texture(rng, double, coarsest) for _ in range(3)])
     pattern = rng.integers(0, len(textures), num_labels)
-    grain = np.abs(rng.normal(0, rng.uniform(0, 0.12), num_labels))
+    grain = np.abs(rng.normal(0, rng.uniform(*appearance.texture), num_labels))
 
     # The foreground keeps a margin to the others, if it is only a small one.
-    margin = _log_uniform(rng, 0.08, 0.3)
+    margin = _log_uniform(rng, *appearance.contrast)
     others = order != order[foreground]
     gap = means - means[foreground]
     tight = others & (np.abs(gap) < margin)
@@ -154,12 +166,19 @@ def draw_look(
         grain[foreground] = rng.uniform(0.15, 0.35)
         pattern[near] = (pattern[foreground] + rng.integers(1, 3)) % len(textures)
         grain[near] = rng.choice([0.0, 0.03, 0.3])
+    elif tissues is not None:
+        for tissue in np.unique(tissues):
+            alike = np.flatnonzero(np.equal(tissues, tissue))
+            model = foreground if foreground in alike else alike[0]
+            means[alike] = means[model]
+            pattern[alike], grain[alike] = pattern[model], grain[model]
     elif cue == 'place':
         twins = rng.permutation(far)[: rng.integers(1, len(far) + 1)]
         means[twins] = means[foreground]
         pattern[twins], grain[twins] = pattern[foreground], grain[foreground]
     # Some labels vary so much from image to image that only place tells them.
-    jitter = margin * rng.uniform(0, 0.35) * rng.choice([1, 1, 1, 3], num_labels)
+    jitter = margin * rng.uniform(*changes.intensity)
+    jitter = jitter * rng.choice([1, 1, 1, 3], num_labels)
     return Look(
         cue=cue,
         means=means,
@@ -167,13 +186,17 @@ def draw_look(
         textures=textures,
         pattern=pattern,
         grain=grain,
-        shading=np.minimum(np.abs(rng.normal(0, 0.06, num_labels)), 0.6 * margin),
-        rim=rng.choice([-1, 1]) * rng.uniform(0.1, 0.5) * (rng.random() < 0.2),
-        blur=_log_uniform(rng, 0.4, 1.6) * max(1.0, min(size) / 96),
-        bias=rng.uniform(0, 0.35) * (rng.random() < 0.5),
-        noise=_log_uniform(rng, 0.005, 0.12),
-        gamma=_log_uniform(rng, 0.7, 1.4),
-        invert=bool(rng.random() < 0.5),
+        shading=np.minimum(
+            np.abs(rng.normal(0, appearance.gradient, num_labels)), 0.6 * margin
+        ),
+        rim=rng.choice([-1, 1])
+        * rng.uniform(*appearance.boundary[1:])
+        * (rng.random() < appearance.boundary[0]),
+        blur=_log_uniform(rng, *appearance.blur) * max(1.0, min(size) / 96),
+        bias=rng.uniform(*appearance.bias[1:]) * (rng.random() < appearance.bias[0]),
+        noise=_log_uniform(rng, *appearance.noise),
+        gamma=_log_uniform(rng, *appearance.gamma),
+        invert=bool(rng.random() < appearance.inverted),
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .options import Changes
+
 
 def smooth_fields(
     rng: np.random.Generator, num_fields: int, shape: tuple[int, int], cells: float
@@ -63,17 +65,17 @@ class Pose:
     elastic_cells: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> 'Pose':
-        """Of all tasks half keep their orientation, half may lie any way."""
-        free = rng.random() < 0.5
+    def draw(cls, rng: np.random.Generator, changes: Changes) -> 'Pose':
+        """Draw the spread of one task from its ranges."""
+        free = rng.random() < changes.any_way
         return cls(
-            rotation=np.pi if free else rng.uniform(0.0, 0.35),
-            scale=rng.uniform(0.02, 0.15),
-            stretch=rng.uniform(0.0, 0.12),
-            shift=rng.uniform(0.01, 0.08),
+            rotation=np.pi if free else rng.uniform(*changes.rotation),
+            scale=rng.uniform(*changes.scale),
+            stretch=rng.uniform(*changes.stretch),
+            shift=rng.uniform(*changes.shift),
             mirror=bool(free),
-            elastic=rng.uniform(0.03, 0.18),
-            elastic_cells=rng.uniform(2.0, 6.0),
+            elastic=rng.uniform(*changes.elastic),
+            elastic_cells=rng.uniform(*changes.elastic_cells),
         )
 
 

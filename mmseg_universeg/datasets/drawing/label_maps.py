@@ -1,7 +1,7 @@
 """Families of label maps: what a drawn task shows.
 
-A family is a function ``(rng, size) -> Scene`` that draws what all images of one
-task have in common; the scene then draws the label map of any number of images.
+A family is a function ``(rng, size, changes) -> Scene`` that draws what all images
+of one task have in common; the scene then draws the label map of any number of images.
 There are two kinds: families of one anatomy, whose images are deformations of
 one prototype, and families of many like objects, drawn afresh for each image
 with the same statistics. ``FAMILIES`` lists them with their weights.
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .fields import Pose, smooth_fields
+from .options import Changes
 from .scenes import Scene, afresh, deformed
 from .shapes import Canvas, blob_outlines, grow_tree, voronoi
 
@@ -47,7 +48,7 @@ def _paint_ground(rng: np.random.Generator, canvas: Canvas) -> int:
     return count
 
 
-def regions(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+def regions(rng: np.random.Generator, size: tuple[int, int], changes: Changes) -> Scene:
     """Smooth random fields: the largest wins, or one is cut into bands."""
     canvas = Canvas(size, _EXTENT, _DENSITY)
     count = int(rng.integers(2, 7))
@@ -59,20 +60,20 @@ def regions(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
         canvas.labels[:] = np.searchsorted(cuts, field)
     else:
         _paint_regions(rng, canvas, count)
-    return deformed(canvas, size, Pose.draw(rng), [1.0] * count, banded)
+    return deformed(canvas, size, Pose.draw(rng, changes), [1.0] * count, banded)
 
 
-def cells(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+def cells(rng: np.random.Generator, size: tuple[int, int], changes: Changes) -> Scene:
     """A mosaic of Voronoi cells that share a few labels."""
     canvas = Canvas(size, _EXTENT, _DENSITY)
     seeds = canvas.scatter(rng, int(rng.integers(8, 50)))
     index, _ = voronoi(canvas.shape, canvas.to_pixels(seeds))
     count = int(rng.integers(2, 7))
     canvas.labels[:] = rng.integers(0, count, len(seeds))[index]
-    return deformed(canvas, size, Pose.draw(rng), [1.0] * count)
+    return deformed(canvas, size, Pose.draw(rng, changes), [1.0] * count)
 
 
-def blobs(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+def blobs(rng: np.random.Generator, size: tuple[int, int], changes: Changes) -> Scene:
     """A few organs, each at its place, before a plain or a cluttered ground."""
     canvas = Canvas(size, _EXTENT, _DENSITY)
     grounds = _paint_ground(rng, canvas)
@@ -85,10 +86,10 @@ def blobs(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
         )
         canvas.paint(outline[0], label)
     chances = [_BACKGROUND] + [_CLUTTER] * (grounds - 1) + [1.0] * organs
-    return deformed(canvas, size, Pose.draw(rng), chances)
+    return deformed(canvas, size, Pose.draw(rng, changes), chances)
 
 
-def ringed(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+def ringed(rng: np.random.Generator, size: tuple[int, int], changes: Changes) -> Scene:
     """A wall around a cavity with a neighbour, in a body of other organs."""
     canvas = Canvas(size, _EXTENT, _DENSITY)
     grounds = _paint_ground(rng, canvas)
@@ -116,10 +117,10 @@ def ringed(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     aside = rng.normal(0, 0.04, 2) * radius
     canvas.paint(centre + aside + (outline - centre) * shrink, cavity)
     chances = [_BACKGROUND] + [_CLUTTER] * (grounds - 1) + [0.8, 1.3, 1.0]
-    return deformed(canvas, size, Pose.draw(rng), chances, graded=True)
+    return deformed(canvas, size, Pose.draw(rng, changes), chances, graded=True)
 
 
-def nested(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+def nested(rng: np.random.Generator, size: tuple[int, int], changes: Changes) -> Scene:
     """A body around a core of one or several lobes, among other objects.
 
     Drawn afresh for each image. Labels: background, other objects, body, core,
@@ -170,7 +171,9 @@ def nested(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     return afresh(draw_one, chances, graded=True)
 
 
-def instances(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+def instances(
+    rng: np.random.Generator, size: tuple[int, int], changes: Changes
+) -> Scene:
     """Many small objects of one to three kinds, some of them with a core.
 
     Drawn afresh for each image. The last label is the core, if there is one.
@@ -210,7 +213,9 @@ def instances(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     return afresh(draw_one, [_BACKGROUND] + [1.0] * (kinds + has_core))
 
 
-def membranes(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+def membranes(
+    rng: np.random.Generator, size: tuple[int, int], changes: Changes
+) -> Scene:
     """Thin walls between cells, some of which hold something.
 
     Each image is a window on a tissue of three by three images.
@@ -228,10 +233,10 @@ def membranes(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     kind = rng.choice(kinds, len(seeds), p=odds / odds.sum())
     canvas.labels[:] = np.where(from_wall < half, 0, kind[index] + 1)
     chances = [1.5] + [1.0] * kinds
-    return deformed(canvas, size, Pose.draw(rng), chances, roam=0.8)
+    return deformed(canvas, size, Pose.draw(rng, changes), chances, roam=0.8)
 
 
-def vessels(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+def vessels(rng: np.random.Generator, size: tuple[int, int], changes: Changes) -> Scene:
     """Branching tubes of one or two kinds, on a plain or cluttered ground."""
     canvas = Canvas(size, 2.0, _DENSITY)
     grounds = _paint_ground(rng, canvas)
@@ -249,10 +254,12 @@ def vessels(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
             ):
                 canvas.stroke(path, wide, grounds + kind)
     chances = [_BACKGROUND] + [_CLUTTER] * (grounds - 1) + [1.0] * kinds
-    return deformed(canvas, size, Pose.draw(rng), chances, roam=0.3)
+    return deformed(canvas, size, Pose.draw(rng, changes), chances, roam=0.3)
 
 
-FAMILIES: dict[Callable[[np.random.Generator, tuple[int, int]], Scene], float] = {
+Family = Callable[[np.random.Generator, tuple[int, int], Changes], Scene]
+
+FAMILIES: dict[Family, float] = {
     regions: 1.0,
     cells: 0.7,
     blobs: 1.5,

@@ -19,11 +19,13 @@ class Scene:
             as many labels as chances.
         graded: Whether labels are numbered from the outside to the inside, so
             that intensities may rise with the number.
+        tissues: What each label consists of, where labels of one tissue look alike.
     """
 
     draw: Callable[[np.random.Generator, int], np.ndarray]
     chances: Sequence[float]
     graded: bool = False
+    tissues: Sequence[int] | None = None
 
 
 def deformed(
@@ -33,6 +35,7 @@ def deformed(
     chances: Sequence[float],
     graded: bool = False,
     roam: float = 0.0,
+    tissues: Sequence[int] | None = None,
 ) -> Scene:
     """A scene whose images are deformed windows on one canvas."""
 
@@ -41,17 +44,18 @@ def deformed(
             rng, canvas.labels, num_images, size, canvas.pixels_per_unit, pose, roam
         )
 
-    return Scene(draw, chances, graded)
+    return Scene(draw, chances, graded, tissues)
 
 
 def afresh(
     draw_one: Callable[[np.random.Generator], np.ndarray],
     chances: Sequence[float],
     graded: bool = False,
+    tissues: Sequence[int] | None = None,
 ) -> Scene:
     """A scene whose images are drawn one by one, alike in statistics only."""
 
     def draw(rng: np.random.Generator, num_images: int) -> np.ndarray:
         return np.stack([draw_one(rng) for _ in range(num_images)])
 
-    return Scene(draw, chances, graded)
+    return Scene(draw, chances, graded, tissues)

@@ -1,0 +1,29 @@
+# The weights that ship: UniverSeg trained on drawn tasks alone. Last part of the
+# training, 128x128; the parts before are universeg_drawn-tasks_simple.py and
+# universeg_drawn-tasks_64x64.py.
+_base_ = [
+    '_base_/models/universeg_v1.py',
+    '_base_/datasets/drawn-tasks.py',
+    '_base_/schedules/in-context_600.py',
+    '_base_/default_runtime.py',
+]
+load_from = 'work_dirs/universeg_drawn-tasks_64x64/iter_2000.pth'
+optim_wrapper = dict(optimizer=dict(lr=4e-4))
+size = _base_.test_size
+train_dataloader = dict(
+    dataset=dict(
+        datasets=[
+            dict(drawn, image_size=size)
+            for drawn in _base_.train_dataloader.dataset.datasets
+        ]
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        datasets=[
+            dict(real, pipeline=_base_.support_pipeline)
+            for real in _base_.val_dataloader.dataset.datasets
+        ]
+    )
+)
+test_dataloader = val_dataloader
