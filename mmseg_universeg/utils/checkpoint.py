@@ -13,6 +13,7 @@ from mmengine.dist import barrier, get_rank
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
+from ..weights import SCHEME, locate_weights
 from .stack import checkpoint_globals
 
 
@@ -22,16 +23,20 @@ def read_checkpoint(
     """Read a checkpoint without running any code it may hold.
 
     Args:
-        path_or_url: a path, or an http, https or file URL. Downloads are kept in
+        path_or_url: a path, an http, https or file URL, or `mmseg_universeg://` and
+            a name of `mmseg_universeg.weights.NAMED_WEIGHTS`. Downloads are kept in
             torch's hub folder, and made by one process of a machine-wide job.
         map_location: as in `torch.load`.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is truncated, is no checkpoint, or holds anything
-            but tensors and what MMEngine's own checkpoints hold.
+            but tensors and what MMEngine's own checkpoints hold; if a name is not
+            known, or its file is not the one that was shipped.
     """
     text = str(path_or_url)
+    if text.startswith(SCHEME):
+        text = locate_weights(text)
     scheme = urlparse(text).scheme
     path = url2pathname(urlparse(text).path) if scheme == 'file' else text
     path = Path(path).expanduser()
@@ -84,11 +89,11 @@ def _download(url: str, map_location: str | torch.device | None) -> object:
     return checkpoint
 
 
-@CheckpointLoader.register_scheme(prefixes='file://')
-def load_from_file_url(
+@CheckpointLoader.register_scheme(prefixes=('file://', SCHEME))
+def load_from_url(
     filename: str, map_location: str | torch.device | None = None
 ) -> object:
-    """Let `load_from='file:///...'` of a config work, which MMEngine does not know."""
+    """Let `load_from` of a config be a file URL or a name, unknown to MMEngine."""
     return read_checkpoint(filename, map_location)
 
 
