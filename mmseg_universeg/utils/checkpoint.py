@@ -1,4 +1,7 @@
-"""Reading weights that others made: tensors only, and errors that say what is wrong."""
+"""Reading weights that others made, and writing ours.
+
+What is read is tensors only, and errors say what is wrong.
+"""
 
 import os
 from collections.abc import Mapping
@@ -15,6 +18,7 @@ from torch import Tensor, nn
 
 from ..weights import SCHEME, locate_weights
 from .stack import checkpoint_globals
+from .whole_files import whole_file
 
 
 def read_checkpoint(
@@ -125,6 +129,22 @@ def load_weights(path_or_url: str | Path) -> dict[str, Tensor]:
             f'{strange[0]!r}, wanted tensors only'
         )
     return {key.removeprefix('module.'): value for key, value in weights.items()}
+
+
+def write_checkpoint(checkpoint: Mapping, path: Path) -> None:
+    """Write a checkpoint whole or not at all.
+
+    Raises:
+        FileExistsError: if the file is there already.
+        OSError: if it cannot be written.
+    """
+    if path.exists():
+        raise FileExistsError(f'{path} exists and is not overwritten')
+    try:
+        with whole_file(path) as file:
+            torch.save(checkpoint, file)
+    except RuntimeError as error:  # torch.save's word for a full disk
+        raise OSError(f'{path} cannot be written: {error}') from error
 
 
 def check_fit(
