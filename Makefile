@@ -39,7 +39,7 @@ lint: $(STAMP)  ## Check style and formatting.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-demo: $(STAMP)  ## Train on drawn tasks, segment unseen ones, show pictures.
+demo: $(STAMP)  ## Segment drawn tasks at once, then train on such; show pictures.
 	$(VENV)/bin/python tools/demo.py
 
 clean:  ## Remove what builds and tests leave; environments and results stay.

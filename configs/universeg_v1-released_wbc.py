@@ -6,7 +6,4 @@ _base_ = [
     '_base_/schedules/in-context_300.py',
     '_base_/default_runtime.py',
 ]
-load_from = (
-    'https://github.com/JJGO/UniverSeg/releases/download/weights/'
-    'universeg_v1_nf64_ss64_STA.pt'
-)
+load_from = 'mmseg_universeg://universeg_v1-released'

@@ -7,6 +7,7 @@ import sys
 import venv
 import zipfile
 from email import message_from_bytes
+from hashlib import sha256
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
 
@@ -16,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 
 import mmseg_universeg
 from mmseg_universeg.utils import stack
+from mmseg_universeg.weights import NAMED_WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[1]
 MM_MODULES = "{'mmengine', 'mmcv', 'mmseg'}"
@@ -80,6 +82,15 @@ def test_wheel_contents(wheel):
         shipped | {'model-index.yml'}
     )
     assert f'{dist_info}/licenses/LICENSE' in names
+
+
+def test_wheel_ships_the_weights(wheel):
+    weights = NAMED_WEIGHTS['universeg_drawn-tasks']
+    folder = 'mmseg_universeg/weights'
+    with zipfile.ZipFile(wheel) as archive:
+        assert f'{folder}/README.md' in archive.namelist()
+        content = archive.read(f'{folder}/{Path(weights.location).name}')
+    assert sha256(content).hexdigest() == weights.sha256
 
 
 def test_wheel_names_mm_packages_in_the_extras_only(wheel):

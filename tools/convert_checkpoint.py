@@ -14,13 +14,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from mmseg_universeg.utils.checkpoint import load_weights
+from mmseg_universeg.utils.checkpoint import load_weights, write_checkpoint
 from mmseg_universeg.utils.embeddings import weights_fingerprint
 from mmseg_universeg.utils.sam_keys import to_sam_keys, to_segmentor_keys
-from mmseg_universeg.utils.whole_files import whole_file
 
 ENCODER, FINGERPRINT = 'backbone.', 'backbone.fingerprint'
 
@@ -46,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
                 'image encoder: give the checkpoint of the cache by --encoder-from'
             )
         sam = to_sam_keys(weights)  # refuses what is no part of SAM, either way
-        write(sam if args.to == 'sam' else dict(state_dict=weights), args.out)
+        result = sam if args.to == 'sam' else dict(state_dict=weights)
+        write_checkpoint(result, args.out)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -84,22 +83,6 @@ def add_encoder(
         )
     others = {key: value for key, value in weights.items() if key != FINGERPRINT}
     return {**encoder, **others}
-
-
-def write(checkpoint: dict, path: Path) -> None:
-    """Write a checkpoint whole or not at all.
-
-    Raises:
-        FileExistsError: If the file is there already.
-        OSError: If it cannot be written.
-    """
-    if path.exists():
-        raise FileExistsError(f'{path} exists and is not overwritten')
-    try:
-        with whole_file(path) as file:
-            torch.save(checkpoint, file)
-    except RuntimeError as error:  # torch.save's word for a full disk
-        raise OSError(f'{path} cannot be written: {error}') from error
 
 
 if __name__ == '__main__':

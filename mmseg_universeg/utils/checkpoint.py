@@ -1,4 +1,7 @@
-"""Reading weights that others made: tensors only, and errors that say what is wrong."""
+"""Reading weights that others made, and writing ours.
+
+What is read is tensors only, and errors say what is wrong.
+"""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +16,9 @@ from mmengine.dist import barrier, get_rank
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
+from ..weights import SCHEME, locate_weights
 from .stack import checkpoint_globals
+from .whole_files import whole_file
 
 
 def read_checkpoint(
@@ -22,16 +27,20 @@ def read_checkpoint(
     """Read a checkpoint without running any code it may hold.
 
     Args:
-        path_or_url: a path, or an http, https or file URL. Downloads are kept in
+        path_or_url: a path, an http, https or file URL, or `mmseg_universeg://` and
+            a name of `mmseg_universeg.weights.NAMED_WEIGHTS`. Downloads are kept in
             torch's hub folder, and made by one process of a machine-wide job.
         map_location: as in `torch.load`.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is truncated, is no checkpoint, or holds anything
-            but tensors and what MMEngine's own checkpoints hold.
+            but tensors and what MMEngine's own checkpoints hold; if a name is not
+            known, or its file is not the one that was shipped.
     """
     text = str(path_or_url)
+    if text.startswith(SCHEME):
+        text = locate_weights(text)
     scheme = urlparse(text).scheme
     path = url2pathname(urlparse(text).path) if scheme == 'file' else text
     path = Path(path).expanduser()
@@ -84,11 +93,11 @@ def _download(url: str, map_location: str | torch.device | None) -> object:
     return checkpoint
 
 
-@CheckpointLoader.register_scheme(prefixes='file://')
-def load_from_file_url(
+@CheckpointLoader.register_scheme(prefixes=('file://', SCHEME))
+def load_from_url(
     filename: str, map_location: str | torch.device | None = None
 ) -> object:
-    """Let `load_from='file:///...'` of a config work, which MMEngine does not know."""
+    """Let `load_from` of a config be a file URL or a name, unknown to MMEngine."""
     return read_checkpoint(filename, map_location)
 
 
@@ -120,6 +129,22 @@ def load_weights(path_or_url: str | Path) -> dict[str, Tensor]:
             f'{strange[0]!r}, wanted tensors only'
         )
     return {key.removeprefix('module.'): value for key, value in weights.items()}
+
+
+def write_checkpoint(checkpoint: Mapping, path: Path) -> None:
+    """Write a checkpoint whole or not at all.
+
+    Raises:
+        FileExistsError: if the file is there already.
+        OSError: if it cannot be written.
+    """
+    if path.exists():
+        raise FileExistsError(f'{path} exists and is not overwritten')
+    try:
+        with whole_file(path) as file:
+            torch.save(checkpoint, file)
+    except RuntimeError as error:  # torch.save's word for a full disk
+        raise OSError(f'{path} cannot be written: {error}') from error
 
 
 def check_fit(

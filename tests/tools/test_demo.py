@@ -1,4 +1,4 @@
-"""The demo trains, compares with its rival and says where the pictures are."""
+"""The demo segments, trains, compares and says where the pictures are."""
 
 import os
 import re
@@ -26,8 +26,12 @@ def test_demo(tmp_path):
         timeout=300,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    first = re.search(r'^Mean DSC of .* on 4 tasks: (\d\.\d{3})$', result.stdout, re.M)
     said = result.stdout[result.stdout.index('Mean DSC on 4 drawn tasks') :]
-    scores = [float(score) for score in re.findall(r' {2}(\d\.\d{3})$', said, re.M)]
-    assert len(scores) == 2 and all(0 <= score <= 1 for score in scores)
-    pictures = Path(tmp_path, re.search(r'segments: (.*)$', said, re.M)[1])
-    assert len([*pictures.glob('val_*.png')]) == 4
+    scores = re.findall(r' {2}(\d\.\d{3})$', said, re.M)
+    assert len(scores) == 3 and all(0 <= float(score) <= 1 for score in scores)
+    assert scores[0] == first[1]
+    folders = [Path(found) for found in re.findall(r' (/.*/vis_image)$', said, re.M)]
+    for folder, kind in zip(folders, ('shipped', 'trained'), strict=True):
+        assert folder.is_relative_to(tmp_path / 'out' / kind)
+        assert len([*folder.glob('val_*.png')]) == 4

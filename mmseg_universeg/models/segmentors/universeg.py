@@ -51,7 +51,7 @@ class UniverSeg(SafePretrained, InContextSegmentor):
             labels (B, H, W); by default `SoftDiceLoss` and binary cross-entropy.
         data_preprocessor: see `InContextSegmentor`.
         init_cfg: as MMEngine has it; `dict(type='Pretrained', checkpoint=...)`
-            takes a path or URL and must fit exactly.
+            takes a path, URL or name (`mmseg_universeg.weights`) and must fit exactly.
     """
 
     def __init__(
