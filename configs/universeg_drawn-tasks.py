@@ -7,16 +7,19 @@ _base_ = [
     '_base_/schedules/in-context_600.py',
     '_base_/default_runtime.py',
 ]
-load_from = 'work_dirs/universeg_drawn-tasks_64x64/iter_2000.pth'
-optim_wrapper = dict(optimizer=dict(lr=4e-4))
+load_from = 'work_dirs/universeg_drawn-tasks_64x64/iter_1500.pth'
+optim_wrapper = dict(optimizer=dict(lr=3e-4))
 size = _base_.test_size
+# Memory bounds the batch: two episodes of 64 supports.
 train_dataloader = dict(
+    batch_size=2,
     dataset=dict(
+        batch_size=2,
         datasets=[
             dict(drawn, image_size=size)
             for drawn in _base_.train_dataloader.dataset.datasets
-        ]
-    )
+        ],
+    ),
 )
 val_dataloader = dict(
     dataset=dict(
