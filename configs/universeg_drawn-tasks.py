@@ -4,10 +4,10 @@
 _base_ = [
     '_base_/models/universeg_v1.py',
     '_base_/datasets/drawn-tasks.py',
-    '_base_/schedules/in-context_600.py',
+    '_base_/schedules/in-context_300.py',
     '_base_/default_runtime.py',
 ]
-load_from = 'work_dirs/universeg_drawn-tasks_64x64/iter_1500.pth'
+load_from = 'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth'
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
 size = _base_.test_size
 # Memory bounds the batch: two episodes of 64 supports.
@@ -30,3 +30,5 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
+train_cfg = dict(val_interval=100)
+default_hooks = dict(checkpoint=dict(interval=50))

@@ -3,7 +3,7 @@
 _base_ = [
     '_base_/models/universeg_v1.py',
     '_base_/datasets/drawn-tasks.py',
-    '_base_/schedules/in-context_1500.py',
+    '_base_/schedules/in-context_1000.py',
     '_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/universeg_drawn-tasks_simple/iter_2000.pth'

@@ -4,7 +4,7 @@
 _base_ = [
     '_base_/models/universeg_v1.py',
     '_base_/datasets/drawn-tasks.py',
-    '_base_/schedules/in-context_600.py',
+    '_base_/schedules/in-context_300.py',
     '_base_/default_runtime.py',
 ]
 model = dict(features=(32, 32, 32, 32))
@@ -21,4 +21,3 @@ train_dataloader = dict(
         pipeline=[dict(type='PackEpisodeInputs')],
     )
 )
-train_cfg = dict(val_interval=600)
