@@ -26,6 +26,7 @@ RELEASED = 'universeg_v1-released_wbc.py'
 FINE_TUNED = 'universeg_wbc_finetune.py'
 ADE20K = 'beit-b_upernet_uw-madison-gi.py'
 CACHED = 'medsam_vit-b_decoder-cached_flare22.py'
+SHIPPED = 'universeg_shipped_'
 TOOLS = Path(__file__).parents[1] / 'tools'
 
 
@@ -210,6 +211,9 @@ def test_trains_and_validates(name, tmp_path, data_root, parity_root, request):
     if name == RELEASED:
         assert cfg.load_from.startswith('https://github.com/JJGO/UniverSeg/releases')
         cfg.load_from = (parity_root / 'universeg_v1_random.pt').as_uri()
+    elif name.startswith(SHIPPED):
+        assert cfg.load_from == 'mmseg_universeg://universeg_drawn-tasks'
+        cfg.load_from = str(parity_root / 'universeg_v1_random.pt')
     elif name == FINE_TUNED:
         assert cfg.load_from == 'work_dirs/universeg_multi/iter_4500.pth'
         cfg.load_from = str(parity_root / 'universeg_v1_random.pt')

@@ -19,6 +19,7 @@ work between processes.
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import os
@@ -107,9 +108,9 @@ def rows(args: argparse.Namespace) -> Iterator[dict]:
     check_tested(in_context, trained)
     weights = None
     if args.only != 'rival':
-        in_context.load_from = args.checkpoint or in_context.load_from
+        in_context.load_from = args.checkpoint or in_context.get('load_from')
         if in_context.load_from is None:
-            raise ValueError(f'{args.config}: has no load_from, and no CHECKPOINT')
+            raise ValueError(f'{args.config}: load_from is None, give a CHECKPOINT')
         weights = weights_fingerprint(load_weights(in_context.load_from))
     sizes = sorted(set(args.sizes))
     for size in sizes:
@@ -132,10 +133,12 @@ def read_config(name: str) -> Config:
     with tempfile.TemporaryDirectory() as folder:
         cfg = Config.fromfile(resolve_config(name, folder))
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
-    for loader in (cfg.train_dataloader, cfg.test_dataloader):
-        loader.update(num_workers=0, persistent_workers=False)
+    for loader in (cfg.get('train_dataloader'), cfg.test_dataloader):
+        if loader is not None:
+            loader.update(num_workers=0, persistent_workers=False)
     cfg.test_evaluator = [dict(type='CaseMetric', metrics=('dsc',))]
-    cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type != 'CaseOverlayHook']
+    hooks = cfg.get('custom_hooks') or []
+    cfg.custom_hooks = [hook for hook in hooks if hook.type != 'CaseOverlayHook']
     return cfg
 
 
@@ -165,7 +168,7 @@ def build_dataset(settings: dict) -> object:
 
 
 def image_paths(dataset: object) -> list[str]:
-    """The real path of every image."""
+    """Return the real path of every image."""
     paths = (dataset.get_data_info(i)['img_path'] for i in range(len(dataset)))
     return [os.path.realpath(path) for path in paths]
 
@@ -176,7 +179,7 @@ def with_supports(in_context: Config, size: int, draws: int, seed: int) -> Confi
     Raises:
         ValueError: The config has no SupportSetHook, or several.
     """
-    cfg = in_context.copy()
+    cfg = copy.deepcopy(in_context)
     hooks = support_hooks(cfg)
     if len(hooks) != 1:
         raise ValueError(
@@ -192,7 +195,7 @@ def support_hooks(cfg: Config) -> list[dict]:
 
 def mean_mask(cfg: Config) -> Config:
     """Return a copy that predicts the mean of the support masks."""
-    cfg = cfg.copy()
+    cfg = copy.deepcopy(cfg)
     cfg.model = dict(
         type='MeanSupportMask', data_preprocessor=cfg.model.data_preprocessor
     )
@@ -229,7 +232,7 @@ def test_row(cfg: Config, weights: str | None, work_dir: Path) -> dict:
 
 def rival_row(trained: Config, in_context: Config, args: argparse.Namespace) -> dict:
     """Train the rival on the support set of an in-context test, and test it."""
-    cfg = trained.copy()
+    cfg = copy.deepcopy(trained)
     (hook,) = support_hooks(in_context)
     name = Path(cfg.filename).stem
     folder = args.work_dir / f'{name}_{hook.size}'
