@@ -33,6 +33,7 @@ CONTINUED = {
 }
 ADE20K = 'beit-b_upernet_uw-madison-gi.py'
 CACHED = 'medsam_vit-b_decoder-cached_flare22.py'
+SHIPPED = 'universeg_shipped_'
 TOOLS = Path(__file__).parents[1] / 'tools'
 
 
@@ -218,6 +219,8 @@ def test_trains_and_validates(name, tmp_path, data_root, parity_root, request):
         released = locate_weights(cfg.load_from)
         assert released.startswith('https://github.com/JJGO/UniverSeg/releases/')
         cfg.load_from = (parity_root / 'universeg_v1_random.pt').as_uri()
+    elif name.startswith(SHIPPED):
+        assert cfg.load_from == 'mmseg_universeg://universeg_drawn-tasks'
     elif name in CONTINUED:
         assert cfg.load_from == CONTINUED[name]
         cfg.load_from = str(parity_root / 'universeg_v1_random.pt')

@@ -66,32 +66,17 @@ class SupportSetHook(Hook):
         """Set the support before a test."""
         self._set_support(runner, runner.test_dataloader.dataset)
 
-    def _set_support(self, runner: Runner, tested: object) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if not hasattr(model, 'set_support'):
-            raise TypeError(
-                'SupportSetHook needs a model with set_support, such as UniverSeg; '
-                f'got {type(model).__name__}'
-            )
-        if self.support is None:
-            self.support = self._draw()
-            runner.logger.info(
-                f'support set: {self.size} images for each of '
-                f'{self.support["num_classes"]} classes, {self.num_ensembles} draws '
-                f'with seed {self.seed}'
-            )
-        self._check_tested(tested)
-        model.set_support(
-            self.support['images'],
-            self.support['masks'],
-            subsets=self.support['subsets'],
-            num_classes=self.support['num_classes'],
-        )
+    def draw(self) -> dict:
+        """Draw the support set that a test would be given.
 
-    def _draw(self) -> dict:
-        """Read the data set twice: which classes are where, then the drawn images.
+        The data set is read twice, which classes are where, then the drawn images, so
+        that memory holds the drawn images only, however many there are.
 
-        Twice, so that memory holds the drawn images only, however many there are.
+        Returns:
+            What the attribute ``support`` holds after a test.
+
+        Raises:
+            ValueError: As at a test, but for what concerns the tested data set.
         """
         dataset = DATASETS.build(self.dataset)
         classes = dataset.metainfo.get('classes')
@@ -135,6 +120,28 @@ class SupportSetHook(Hook):
             'classes': tuple(classes),
             'paths': {os.path.realpath(path) for path in paths},
         }
+
+    def _set_support(self, runner: Runner, tested: object) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if not hasattr(model, 'set_support'):
+            raise TypeError(
+                'SupportSetHook needs a model with set_support, such as UniverSeg; '
+                f'got {type(model).__name__}'
+            )
+        if self.support is None:
+            self.support = self.draw()
+            runner.logger.info(
+                f'support set: {self.size} images for each of '
+                f'{self.support["num_classes"]} classes, {self.num_ensembles} draws '
+                f'with seed {self.seed}'
+            )
+        self._check_tested(tested)
+        model.set_support(
+            self.support['images'],
+            self.support['masks'],
+            subsets=self.support['subsets'],
+            num_classes=self.support['num_classes'],
+        )
 
     def _check_pools(
         self, dataset: BaseDataset, classes: tuple[str, ...], holds: np.ndarray

@@ -1,0 +1,4 @@
+# The weights of this repository, trained on drawn tasks alone, tested in context on
+# the heart in ACDC's slices.
+_base_ = ['universeg_acdc.py']
+load_from = 'mmseg_universeg://universeg_drawn-tasks'
