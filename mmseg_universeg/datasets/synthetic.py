@@ -194,6 +194,28 @@ class SyntheticTasksDataset(Dataset):
         return labels
 
 
+def find_options(dataset: dict) -> dict:
+    """The options of the drawn tasks among a config's training data.
+
+    Args:
+        dataset: Config of a data set, or of an ``InContextDataset`` of several.
+
+    Returns:
+        ``image_size``, ``families``, ``appearance``, ``changes`` and ``acquisition``
+        of the first ``SyntheticTasksDataset``, as far as they are given.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for options in (dataset, *dataset.get('datasets', [])):
+        if options['type'] == 'SyntheticTasksDataset':
+            names = ('image_size', 'families', 'appearance', 'changes', 'acquisition')
+            return {name: options[name] for name in names if name in options}
+    raise ValueError(
+        f'training data must have a SyntheticTasksDataset, found {dataset["type"]}'
+    )
+
+
 def find_families(weights: dict[str, float] | None) -> dict[Family, float]:
     """The families of the given names with their weights; by default ``FAMILIES``.
 

@@ -521,3 +521,14 @@ def test_opencv_threads_do_not_change_what_is_drawn(every_kind):
     finally:
         cv2.setNumThreads(threads)
     assert np.array_equal(*drawn)
+
+
+def test_find_options_gives_those_of_the_first_drawn_tasks():
+    drawn = dict(type='SyntheticTasksDataset', families=dict(cells=1.0), seed=3)
+    other = dict(type='SyntheticTasksDataset', image_size=(32, 32), length=5)
+    several = dict(type='InContextDataset', datasets=[dict(type='A'), drawn, other])
+    assert synthetic.find_options(drawn) == dict(families=dict(cells=1.0))
+    assert synthetic.find_options(several) == dict(families=dict(cells=1.0))
+    assert synthetic.find_options(other) == dict(image_size=(32, 32))
+    with pytest.raises(ValueError, match='SyntheticTasksDataset, found A'):
+        synthetic.find_options(dict(type='A'))
