@@ -1,6 +1,8 @@
 """Procedurally drawn tasks: episodes that need no data."""
 
 from collections.abc import Sequence
+from math import isfinite
+from numbers import Real
 
 import numpy as np
 from mmcv.transforms import Compose as ComposeBuilt
@@ -192,11 +194,33 @@ class SyntheticTasksDataset(Dataset):
         return labels
 
 
+def find_options(dataset: dict) -> dict:
+    """The options of the drawn tasks among a config's training data.
+
+    Args:
+        dataset: Config of a data set, or of an ``InContextDataset`` of several.
+
+    Returns:
+        ``image_size``, ``families``, ``appearance``, ``changes`` and ``acquisition``
+        of the first ``SyntheticTasksDataset``, as far as they are given.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for options in (dataset, *dataset.get('datasets', [])):
+        if options['type'] == 'SyntheticTasksDataset':
+            names = ('image_size', 'families', 'appearance', 'changes', 'acquisition')
+            return {name: options[name] for name in names if name in options}
+    raise ValueError(
+        f'training data must have a SyntheticTasksDataset, found {dataset["type"]}'
+    )
+
+
 def find_families(weights: dict[str, float] | None) -> dict[Family, float]:
     """The families of the given names with their weights; by default ``FAMILIES``.
 
     Raises:
-        ValueError: If a name is not known, a weight negative, or all are 0.
+        ValueError: If a name is not known, a weight no number from 0, or all are 0.
     """
     if weights is None:
         return FAMILIES
@@ -206,10 +230,13 @@ def find_families(weights: dict[str, float] | None) -> dict[Family, float]:
         raise ValueError(
             f'there is no family {unknown[0]!r} of label maps, only {", ".join(known)}'
         )
-    if min(weights.values(), default=0) < 0 or not sum(weights.values()):
-        raise ValueError(
-            f'weights of families must be from 0 and not all 0, found {weights}'
-        )
+    for name, weight in weights.items():
+        if not isinstance(weight, Real) or not isfinite(weight) or weight < 0:
+            raise ValueError(
+                f'families.{name} must be a weight from 0, found {weight!r}'
+            )
+    if not sum(weights.values()):
+        raise ValueError(f'families must have a weight above 0, found {weights!r}')
     return {known[name]: weight for name, weight in weights.items()}
 
 

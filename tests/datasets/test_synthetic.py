@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS
 from scipy.stats import ks_2samp
 from torch.utils.data import DataLoader
 
+from mmseg_universeg import config_path
 from mmseg_universeg.datasets import SyntheticTasksDataset, synthetic
 from mmseg_universeg.datasets.drawing import (
     CUES,
@@ -39,13 +41,27 @@ def look_of(rng, labels, num_labels):
 
 PACK = [dict(type='PackEpisodeInputs')]
 NUM_TASKS = 400
+OPTIONS = ('families', 'appearance', 'changes', 'acquisition')
 
 
 @pytest.fixture(scope='module')
-def tasks():
+def every_kind():
+    """The options of the tasks on which the weights that ship are trained."""
+    cfg = Config.fromfile(config_path('_base_/datasets/drawn-tasks.py'))
+    return {name: cfg[name] for name in OPTIONS}
+
+
+@pytest.fixture(scope='module', params=['simple', 'every kind'])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope='module')
+def tasks(kind, request):
     """Several hundred tasks of four small images."""
+    options = request.getfixturevalue('every_kind') if kind == 'every kind' else {}
     dataset = SyntheticTasksDataset(
-        image_size=(48, 48), support_size=3, length=NUM_TASKS
+        image_size=(48, 48), support_size=3, length=NUM_TASKS, **options
     )
     return [dataset[idx] for idx in range(NUM_TASKS)]
 
@@ -75,9 +91,10 @@ def test_values_are_in_range_and_no_mask_is_empty_or_full(tasks):
             assert image['seg_fields'] == ['gt_seg_map']
 
 
-def test_every_family_and_cue_occurs(tasks):
+def test_every_family_and_cue_occurs(tasks, kind):
     found = [episode['task'].split('-') for episode in tasks]
-    assert {family for family, _ in found} == {f.__name__ for f in FAMILIES}
+    families = [*FAMILIES, *(HARDER_FAMILIES if kind == 'every kind' else ())]
+    assert {family for family, _ in found} == {f.__name__ for f in families}
     assert {cue for _, cue in found} == set(CUES)
 
 
@@ -113,10 +130,13 @@ def test_image_shows_the_mask(tasks):
     assert np.median(statistics['place']) < np.median(intensity)
 
 
-def test_one_seed_gives_one_task_whatever_was_drawn_before():
-    first = SyntheticTasksDataset(image_size=(32, 32), support_size=2, seed=3)
-    second = SyntheticTasksDataset(image_size=(32, 32), support_size=2, seed=3)
-    other = SyntheticTasksDataset(image_size=(32, 32), support_size=2, seed=4)
+def test_one_seed_gives_one_task_whatever_was_drawn_before(every_kind):
+    first, second, other = (
+        SyntheticTasksDataset(
+            image_size=(32, 32), support_size=2, seed=seed, **every_kind
+        )
+        for seed in (3, 3, 4)
+    )
     forward = [first[idx] for idx in range(12)]
     np.random.seed(1)
     backward = [second[idx] for idx in reversed(range(12))][::-1]
@@ -137,8 +157,9 @@ def test_items_leave_the_global_random_state_alone():
     assert np.array_equal(np.random.rand(3), expected)
 
 
-def test_worker_processes_draw_the_same_batches():
+def test_worker_processes_draw_the_same_batches(every_kind):
     dataset = SyntheticTasksDataset(
+        **every_kind,
         pipeline=PACK,
         image_size=(32, 48),
         support_size=(2, 6),
@@ -204,6 +225,103 @@ def test_draw_task_serves_other_data_sets():
     assert len(drawn[0]) == 5
     for a, b in zip(*drawn):
         assert np.array_equal(a['img'], b['img'])
+
+
+# Of three tasks of every family: the cue, the mean of the images, and the areas of the
+# masks. What is drawn for a seed is part of what a training can be repeated by.
+RECORDED = {
+    'regions': [
+        ('intensity', 0.4608, [355, 269, 314]),
+        ('intensity', 0.3731, [523, 420, 441]),
+        ('intensity', 0.6462, [963, 1251, 1052]),
+    ],
+    'cells': [
+        ('intensity', 0.278, [1431, 1489, 1362]),
+        ('intensity', 0.6394, [138, 62, 107]),
+        ('intensity', 0.5761, [260, 333, 408]),
+    ],
+    'blobs': [
+        ('intensity', 0.5428, [26, 28, 26]),
+        ('texture', 0.2942, [183, 125, 96]),
+        ('place', 0.2027, [100, 80, 83]),
+    ],
+    'ringed': [
+        ('intensity', 0.4162, [284, 245, 236]),
+        ('intensity', 0.6108, [178, 220, 223]),
+        ('intensity', 0.7106, [289, 257, 295]),
+    ],
+    'nested': [
+        ('intensity', 0.327, [840, 810, 1063]),
+        ('intensity', 0.1615, [1293, 1507, 1706]),
+        ('intensity', 0.4009, [660, 643, 511]),
+    ],
+    'anatomy': [
+        ('place', 0.34, [77, 63, 119]),
+        ('place', 0.2217, [41, 75, 38]),
+        ('place', 0.4193, [130, 138, 181]),
+    ],
+    'lesion': [
+        ('intensity', 0.306, [62, 58, 59]),
+        ('intensity', 0.5497, [59, 40, 52]),
+        ('intensity', 0.2792, [30, 26, 28]),
+    ],
+    'layers': [
+        ('place', 0.1469, [94, 71, 63]),
+        ('texture', 0.4057, [888, 1038, 942]),
+        ('place', 0.4975, [639, 564, 745]),
+    ],
+    'instances': [
+        ('intensity', 0.4446, [310, 187, 171]),
+        ('intensity', 0.5256, [417, 397, 199]),
+        ('intensity', 0.5836, [508, 461, 551]),
+    ],
+    'lookalikes': [
+        ('place', 0.6641, [450, 260, 311]),
+        ('place', 0.5861, [134, 82, 150]),
+        ('place', 0.4255, [146, 142, 58]),
+    ],
+    'packed': [
+        ('intensity', 0.1161, [130, 262, 144]),
+        ('intensity', 0.3309, [260, 314, 140]),
+        ('intensity', 0.5457, [155, 158, 151]),
+    ],
+    'membranes': [
+        ('intensity', 0.3105, [1419, 1160, 1160]),
+        ('intensity', 0.2473, [670, 776, 771]),
+        ('intensity', 0.2893, [567, 670, 733]),
+    ],
+    'vessels': [
+        ('intensity', 0.4469, [453, 438, 482]),
+        ('intensity', 0.5146, [296, 17, 39]),
+        ('intensity', 0.3191, [433, 528, 499]),
+    ],
+    'fine_vessels': [
+        ('place', 0.3894, [24, 30, 24]),
+        ('place', 0.5341, [176, 226, 252]),
+        ('intensity', 0.3915, [265, 206, 173]),
+    ],
+}
+
+
+@pytest.mark.parametrize('family', RECORDED)
+def test_what_is_drawn_stays_the_same(family, every_kind):
+    dataset = SyntheticTasksDataset(
+        image_size=(48, 48),
+        support_size=2,
+        seed=1,
+        **{**every_kind, 'families': {family: 1.0}},
+    )
+    for idx, (cue, mean, areas) in enumerate(RECORDED[family]):
+        episode = dataset[idx]
+        imgs, masks = _arrays(episode)
+        assert episode['task'] == f'{family}-{cue}'
+        assert masks.sum((1, 2)).tolist() == areas
+        assert imgs.mean() == pytest.approx(mean, abs=2e-3)
+
+
+def test_every_family_of_the_config_is_recorded(every_kind):
+    known = {family.__name__ for family in (*FAMILIES, *HARDER_FAMILIES)}
+    assert set(every_kind['families']) == set(RECORDED) == known
 
 
 @pytest.mark.parametrize(
@@ -392,14 +510,25 @@ def test_trees_branch_and_thin_out():
     assert np.sum(np.square(roots)) <= 0.08**2 + 1e-12
 
 
-def test_opencv_threads_do_not_change_what_is_drawn():
-    dataset = SyntheticTasksDataset(image_size=(64, 64), support_size=2)
+def test_opencv_threads_do_not_change_what_is_drawn(every_kind):
+    dataset = SyntheticTasksDataset(image_size=(64, 64), support_size=2, **every_kind)
     threads = cv2.getNumThreads()
     drawn = []
     try:
         for number in (1, 4):
             cv2.setNumThreads(number)
-            drawn.append([_arrays(dataset[idx])[0] for idx in range(6)])
+            drawn.append([_arrays(dataset[idx])[0] for idx in range(24)])
     finally:
         cv2.setNumThreads(threads)
     assert np.array_equal(*drawn)
+
+
+def test_find_options_gives_those_of_the_first_drawn_tasks():
+    drawn = dict(type='SyntheticTasksDataset', families=dict(cells=1.0), seed=3)
+    other = dict(type='SyntheticTasksDataset', image_size=(32, 32), length=5)
+    several = dict(type='InContextDataset', datasets=[dict(type='A'), drawn, other])
+    assert synthetic.find_options(drawn) == dict(families=dict(cells=1.0))
+    assert synthetic.find_options(several) == dict(families=dict(cells=1.0))
+    assert synthetic.find_options(other) == dict(image_size=(32, 32))
+    with pytest.raises(ValueError, match='SyntheticTasksDataset, found A'):
+        synthetic.find_options(dict(type='A'))

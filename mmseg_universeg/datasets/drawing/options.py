@@ -6,6 +6,8 @@ A range is ``(lowest, highest)``; where something does not happen in every task 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from math import isfinite
+from numbers import Real
 
 import numpy as np
 
@@ -15,17 +17,20 @@ class Ranges:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value, default = getattr(self, field.name), field.default
-            wanted = np.size(default)
+            value, wanted = getattr(self, field.name), np.size(field.default)
             name = f'{type(self).__name__.lower()}.{field.name}'
-            form = ('a number from 0', '(lowest, highest)', '(chance, lowest, highest)')
-            if np.size(value) != wanted or not np.isfinite(value).all():
+            form = ('a number', '(lowest, highest)', '(chance, lowest, highest)')
+            numbers = value if isinstance(value, Sequence) else [value]
+            if (
+                isinstance(value, Sequence) != (wanted > 1)
+                or len(numbers) != wanted
+                or not all(isinstance(n, Real) and isfinite(n) for n in numbers)
+            ):
                 raise ValueError(f'{name} must be {form[wanted - 1]}, found {value!r}')
-            numbers = np.ravel(value)
-            if numbers.min() < 0 or (wanted > 1 and numbers[-2] > numbers[-1]):
+            if min(numbers) < 0 or (wanted > 1 and numbers[-2] > numbers[-1]):
+                order = ' and in this order' if wanted > 1 else ''
                 raise ValueError(
-                    f'{name} must be {form[wanted - 1]} from 0 and in this order, '
-                    f'found {value!r}'
+                    f'{name} must be {form[wanted - 1]} from 0{order}, found {value!r}'
                 )
             if wanted == 3 and numbers[0] > 1:
                 raise ValueError(
@@ -127,6 +132,18 @@ class Changes(Ranges):
     missing: Sequence[float] = (0.0, 0.1, 0.5)
     repeated: Sequence[float] = (0.0, 0.1, 0.5)
     distractors: Sequence[float] = (0.0, 1, 6)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if max(self.any_way, self.missing[2], self.repeated[2]) > 1:
+            raise ValueError(
+                'changes.any_way, missing and repeated must be chances of at most 1, '
+                f'found {self.any_way!r}, {self.missing!r} and {self.repeated!r}'
+            )
+        if self.elastic_cells[0] <= 0:
+            raise ValueError(
+                f'changes.elastic_cells must be above 0, found {self.elastic_cells!r}'
+            )
 
 
 @dataclass(frozen=True)

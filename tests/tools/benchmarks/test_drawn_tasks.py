@@ -1,0 +1,68 @@
+"""The benchmark of drawn tasks, on small ones."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from mmseg_universeg.datasets.drawing import FAMILIES, HARDER_FAMILIES
+
+SCRIPT = Path(__file__).parents[3] / 'tools/benchmarks/drawn_tasks.py'
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the script with options and return what it printed."""
+
+    def run(*options: str) -> str:
+        monkeypatch.setattr(sys, 'argv', [str(SCRIPT), *options])
+        threads = cv2.getNumThreads(), torch.get_num_threads()
+        try:
+            runpy.run_path(str(SCRIPT), run_name='__main__')
+        finally:
+            cv2.setNumThreads(threads[0])
+            torch.set_num_threads(threads[1])
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_prints_speeds_their_ratio_and_what_keeps_up(run):
+    toy = ['--image-size', '16', '24', '--support-size', '2', '--tasks', '2']
+    tables = run(*toy).strip().split('\n\n')
+    assert [table.split(',')[0] for table in tables] == ['16x16', '24x24']
+    for table in tables:
+        rows = dict(re.findall(r'^ +(\S.*?)  +([\d.e+]+) .*\d$', table, re.M))
+        speeds = {name: float(speed) for name, speed in rows.items()}
+        families = {family.__name__ for family in (*FAMILIES, *HARDER_FAMILIES)}
+        assert set(speeds) == {'simple tasks', 'every kind', *families}
+        images = re.search(r'simple tasks +\S+ +(\S+)', table)[1]
+        simple, every = speeds['simple tasks'], speeds['every kind']
+        assert float(images) == pytest.approx(3 * simple, rel=0.01)
+        ratio = float(re.search(r'every kind : simple +(\S+)', table)[1])
+        assert ratio == pytest.approx(every / simple, rel=0.02, abs=0.01)
+        work = float(re.search(r'one training step: (\S+) GFLOP', table)[1])
+        batch, rate = re.search(r'of 8 in (\S+) s .* sustains (\S+) T', table).groups()
+        assert float(batch) == pytest.approx(8 / (2 * every), rel=0.02)
+        assert float(rate) == pytest.approx(2 * work * 2 * every / 1000, rel=0.02)
+
+
+class OneConvolution(torch.nn.Module):
+    """Of the pairs of support images and masks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(2, 3, 5, padding=2)
+
+    def logits(self, images, support_images, support_masks):
+        pairs = torch.cat([support_images, support_masks], 2)
+        return self.conv(pairs.flatten(0, 1)).mean(0, keepdim=True)
+
+
+def test_counts_multiplications_with_addition():
+    forward_macs = runpy.run_path(str(SCRIPT))['forward_macs']
+    assert forward_macs(OneConvolution(), 16, 7) == 7 * 16 * 16 * 25 * 2 * 3

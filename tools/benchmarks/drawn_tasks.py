@@ -1,0 +1,104 @@
+"""Tasks and images per second of the generator of drawn tasks, in one process.
+
+Those of a config's options, all together and family by family, against the simple
+tasks that the defaults draw. Beside it, the network's work for a task and how much of
+it a device would have to do before two loader processes fall behind it.
+
+    python tools/benchmarks/drawn_tasks.py
+    python tools/benchmarks/drawn_tasks.py --image-size 64 --support-size 16
+"""
+
+import argparse
+import time
+
+import cv2
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmseg_universeg import config_path
+from mmseg_universeg.datasets import SyntheticTasksDataset
+from mmseg_universeg.datasets.synthetic import find_options
+
+PROCESSES, BATCH = 2, 8
+
+
+def main() -> None:
+    """Print a table for every image size."""
+    args = parse_args()
+    init_default_scope('mmseg')
+    # As in a worker process of the loader.
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    cfg = Config.fromfile(args.config)
+    options = find_options(cfg.train_dataloader.dataset)
+    options.pop('image_size', None)
+    model = MODELS.build(cfg.model)
+    for size in args.image_size:
+        print(
+            f'\n{size}x{size}, {args.support_size} supports, {args.tasks} tasks each\n'
+            f'{"":>22}{"tasks/s":>9}{"images/s":>10}'
+        )
+        simple = print_speed('simple tasks', size, args)
+        speed = print_speed('every kind', size, args, **options)
+        print(f'{"every kind : simple":>22}{speed / simple:9.2f}')
+        for name, weight in (options.get('families') or {}).items():
+            own = {**options, 'families': {name: weight or 1.0}}
+            print_speed(name, size, args, **own)
+        work = 3 * forward_macs(model, size, args.support_size)
+        drawn = PROCESSES * speed
+        print(
+            f'one training step: {work / 1e9:.4g} GFLOP (multiply-adds) per task, '
+            'three times the forward pass\n'
+            f'{PROCESSES} processes draw a batch of {BATCH} in {BATCH / drawn:.3g} s '
+            f'and fall behind a device that sustains {2 * work * drawn / 1e12:.3g} '
+            'TFLOP/s (a multiply-add being two)'
+        )
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--config',
+        default=config_path('universeg_drawn-tasks.py'),
+        help='a config that trains UniverSeg on drawn tasks',
+    )
+    parser.add_argument('--image-size', type=int, nargs='+', default=[64, 128])
+    parser.add_argument('--support-size', type=int, default=32)
+    parser.add_argument('--tasks', type=int, default=40, help='of each row')
+    return parser.parse_args()
+
+
+def print_speed(name: str, size: int, args: argparse.Namespace, **options) -> float:
+    """Print a row; return the tasks per second."""
+    dataset = SyntheticTasksDataset(
+        image_size=(size, size),
+        support_size=args.support_size,
+        pipeline=[dict(type='PackEpisodeInputs')],
+        **options,
+    )
+    dataset[args.tasks]  # a warm-up
+    start = time.perf_counter()
+    for idx in range(args.tasks):
+        dataset[idx]
+    speed = args.tasks / (time.perf_counter() - start)
+    images = speed * (args.support_size + 1)
+    print(f'{name:>22}{speed:9.3g}{images:10.4g}', flush=True)
+    return speed
+
+
+def forward_macs(model: torch.nn.Module, size: int, supports: int) -> int:
+    """Count the multiply-adds of the convolutions for one task."""
+    image = torch.zeros(1, 1, size, size)
+    several = torch.zeros(1, supports, 1, size, size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.logits(image, several, several)
+    return counter.get_total_flops() // 2
+
+
+if __name__ == '__main__':
+    main()
