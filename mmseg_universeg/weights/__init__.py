@@ -33,7 +33,7 @@ NAMED_WEIGHTS = {
     'universeg_drawn-tasks': NamedWeights(
         str(Path(__file__).parent / 'universeg_drawn-tasks.pth'),
         'Apache-2.0',
-        'ace46e56ead23c97c7ea69a0cb300a046e40a2529a2141d6c8ce023c835038de',
+        '585e1bfa734b55fea5464bdc9f7c6562ca4a2cdc7a46464e45b53f710eaea2be',
     ),
     'universeg_v1-released': NamedWeights(
         'https://github.com/JJGO/UniverSeg/releases/download/weights/'
