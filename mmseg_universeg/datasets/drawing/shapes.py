@@ -25,11 +25,12 @@ class Canvas:
         self.pixels_per_unit = min(size) * density
         self.shape = tuple(round(side * extent * density) for side in size)
         self.span = np.array(self.shape[::-1]) / self.pixels_per_unit
+        self.middle = (np.array(self.shape[::-1]) - 1) / 2
         self.labels = np.zeros(self.shape, np.uint8)
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Unit coordinates (..., 2) to pixel coordinates."""
-        return points * self.pixels_per_unit + (np.array(self.shape[::-1]) - 1) / 2
+        return points * self.pixels_per_unit + self.middle
 
     def paint(self, outline: np.ndarray, label: int) -> None:
         """Fill a closed outline (P, 2) with a label."""
