@@ -60,7 +60,7 @@ def acquire(
             image[:] = cv2.resize(coarse, (width, height))
     if rician:
         noise = rng.standard_normal((2, *images.shape), dtype=np.float32) * rician
-        images[:] = np.hypot(images + noise[0], noise[1])
+        images[:] = np.sqrt((images + noise[0]) ** 2 + noise[1] ** 2)
     if speckle:
         cells = min(height, width) / grain
         images *= 1 + speckle * smooth_fields(rng, num, (height, width), cells)

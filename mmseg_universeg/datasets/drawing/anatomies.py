@@ -210,8 +210,7 @@ def packed(rng: np.random.Generator, size: tuple[int, int], changes: Changes) ->
         if debris:
             places = canvas.scatter(rng, int(rng.integers(0, 12)))
             sizes = radius * rng.uniform(0.15, 0.5, len(places))
-            for outline in blob_outlines(rng, places, sizes, 1.4, 0.2):
-                canvas.paint(outline, 2)
+            canvas.paint(blob_outlines(rng, places, sizes, 1.4, 0.2), 2)
         count = int(rng.integers(most // 4 + 1, most + 1))
         hearts = canvas.scatter(rng, clusters)
         reach = radius * tightness * np.sqrt(count / clusters)
@@ -221,10 +220,9 @@ def packed(rng: np.random.Generator, size: tuple[int, int], changes: Changes) ->
         apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
         close = apart < 0.95 * (sizes[:, None] + sizes[None])
         keep = ~np.tril(close, -1).any(1)
-        for outline in blob_outlines(
-            rng, centres[keep], sizes[keep], aspect, roughness
-        ):
-            canvas.paint(outline, 1)
+        canvas.paint(
+            blob_outlines(rng, centres[keep], sizes[keep], aspect, roughness), 1
+        )
         return canvas.labels
 
     return afresh(draw_one, [_BACKGROUND, 1.5] + [_CLUTTER] * debris)

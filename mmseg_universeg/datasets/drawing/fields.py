@@ -125,14 +125,13 @@ def deform(
         turn = np.array(
             [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
         )
-        linear = turn * [stretch * zoom, zoom / stretch]
+        linear = turn * [stretch * zoom, zoom / stretch] * pixels_per_unit
         if pose.mirror and rng.random() < 0.5:
             linear[:, 0] *= -1
-        matrix = np.column_stack([linear, shift]) * pixels_per_unit
-        matrix[:, 2] += middle
+        offset = shift * pixels_per_unit + middle
         points = bends[2 * n : 2 * n + 2]
-        for point, (by_x, by_y, offset) in zip(points, matrix.astype(np.float32)):
-            point += by_x * xs + offset
+        for point, (by_x, by_y), start in zip(points, linear.tolist(), offset.tolist()):
+            point += by_x * xs + start
             point += by_y * ys
         windows[n] = cv2.remap(
             canvas, *points, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101

@@ -144,8 +144,7 @@ def nested(rng: np.random.Generator, size: tuple[int, int], changes: Changes) ->
         canvas = Canvas(size)
         others = canvas.scatter(rng, rng.integers(0, most_others + 1))
         around = other_radius * np.exp(rng.normal(0, 0.1, len(others)))
-        for outline in blob_outlines(rng, others, around, 1.1, roughness):
-            canvas.paint(outline, other)
+        canvas.paint(blob_outlines(rng, others, around, 1.1, roughness), other)
         centre = rng.normal(0, place_spread, 2)
         large = radius * np.exp(rng.normal(0, radius_spread))
         inner = np.clip(fill * np.exp(rng.normal(0, fill_spread)), 0.25, 0.92)
@@ -202,12 +201,10 @@ def instances(
             outlines = blob_outlines(
                 rng, centres[keep], sizes[keep], aspects[kind], roughness[kind]
             )
-            for outline in outlines:
-                canvas.paint(outline, kind + 1)
+            canvas.paint(outlines, kind + 1)
             if has_core and kind == 0:
                 middle = outlines.mean(1, keepdims=True)
-                for outline in middle + core_share * (outlines - middle):
-                    canvas.paint(outline, kinds + 1)
+                canvas.paint(middle + core_share * (outlines - middle), kinds + 1)
         return canvas.labels
 
     return afresh(draw_one, [_BACKGROUND] + [1.0] * (kinds + has_core))
