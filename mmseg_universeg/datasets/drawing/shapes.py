@@ -115,6 +115,20 @@ def _waves(num_points: int) -> tuple[np.ndarray, np.ndarray]:
     return circle, circle ** _ORDERS[:, None]
 
 
+def clear_of_earlier(centres: np.ndarray, reaches: np.ndarray) -> np.ndarray:
+    """Which of K objects lie clear of all that come before them, bool (K,).
+
+    Args:
+        centres: Their centres (K, 2).
+        reaches: How far each reaches (K,); two are clear of each other where their
+            centres are no less apart than both reach.
+    """
+    x, y = centres.T
+    squares = np.subtract.outer(x, x) ** 2 + np.subtract.outer(y, y) ** 2
+    close = squares < np.add.outer(reaches, reaches) ** 2
+    return ~np.tril(close, -1).any(1)
+
+
 def voronoi(shape: tuple[int, int], seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Voronoi cells and the distance to their walls.
 
