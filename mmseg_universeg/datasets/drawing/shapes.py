@@ -98,7 +98,7 @@ def blob_outlines(
     circle, waves = _waves(num_points)
     amplitudes = rng.normal(0, roughness, (count, 5)) / _ORDERS * 2
     phases = rng.uniform(0, 2 * np.pi, (count, 5))
-    # The real part is that of cosines of these amplitudes and phases.
+    # A cosine is the real part of a power of a point of the unit circle, turned.
     radius = 1 + ((amplitudes * np.exp(1j * phases)) @ waves).real
     radius = np.maximum(radius, 0.3) * np.reshape(radii, (-1, 1))
     root = np.sqrt(aspect)
@@ -110,7 +110,7 @@ def blob_outlines(
 
 @lru_cache
 def _waves(num_points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points of the unit circle (num_points,) and their powers of ``_ORDERS``."""
+    """Points of the unit circle, complex (num_points,), and their powers (5, ...)."""
     circle = np.exp(2j * np.pi * np.arange(num_points) / num_points)
     return circle, circle ** _ORDERS[:, None]
 
