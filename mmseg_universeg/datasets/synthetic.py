@@ -241,7 +241,8 @@ def find_families(weights: dict[str, float] | None) -> dict[Family, float]:
 
 
 def _bad(labels: np.ndarray, foreground: int) -> np.ndarray:
-    shares = (labels == foreground).mean((1, 2))
+    counts = [np.count_nonzero(label == foreground) for label in labels]
+    shares = np.array(counts) / labels[0].size
     return np.flatnonzero((shares < MIN_SHARE) | (shares > MAX_SHARE))
 
 

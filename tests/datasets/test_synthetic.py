@@ -20,6 +20,7 @@ from mmseg_universeg.datasets.drawing import (
     HARDER_FAMILIES,
     Appearance,
     Changes,
+    Look,
     Scene,
     draw_look,
     render,
@@ -28,6 +29,7 @@ from mmseg_universeg.datasets.drawing.fields import Pose, deform, smooth_fields
 from mmseg_universeg.datasets.drawing.shapes import (
     Canvas,
     blob_outlines,
+    clear_of_earlier,
     grow_tree,
     voronoi,
 )
@@ -416,6 +418,45 @@ def test_render_gives_labels_their_intensities():
         assert images[:, :, column] == pytest.approx(value, abs=1e-5)
 
 
+def test_render_gives_labels_their_shading_and_texture():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 4, (3, 24, 32)).astype(np.uint8)
+    look = Look(
+        cue='intensity',
+        means=np.array([0.2, 0.4, 0.6, 0.9]),
+        jitter=np.array([0.0, 0.1, 0.2, 0.0]),
+        textures=rng.standard_normal((3, 48, 64), dtype=np.float32),
+        pattern=np.array([0, 2, 2, 1]),
+        grain=np.array([0.1, 0.2, 0.3, 0.0]),
+        shading=np.array([0.0, 0.1, 0.2, 0.3]),
+        rim=-0.2,
+        blur=0.8,
+        bias=0.3,
+        noise=0.05,
+        gamma=1.3,
+        invert=True,
+    )
+    images = render(np.random.default_rng(0), labels, look)
+    rng = np.random.default_rng(0)
+    slow = smooth_fields(rng, 6, (24, 32), 2.5)
+    jitter = rng.normal(0, look.jitter, (3, 4))
+    noise = 0.05 * rng.standard_normal((3, 24, 32), dtype=np.float32)
+    for n, label in enumerate(labels):
+        top, left = rng.integers(0, 25), rng.integers(0, 33)
+        wanted = np.zeros((24, 32), np.float32)
+        for y, x in np.ndindex(24, 32):
+            k = label[y, x]
+            grain = look.textures[look.pattern[k], top + y, left + x]
+            wanted[y, x] = look.means[k] + jitter[n, k]
+            wanted[y, x] += look.shading[k] * slow[2 * n, y, x] + look.grain[k] * grain
+            if k != label[max(y - 1, 0), x] or k != label[y, max(x - 1, 0)]:
+                wanted[y, x] -= 0.2
+        wanted = cv2.GaussianBlur(wanted, (0, 0), 0.8 * rng.uniform(0.8, 1.25))
+        wanted = wanted * np.exp(0.3 * slow[2 * n + 1]) + noise[n]
+        wanted = (wanted - wanted.min()) / np.ptp(wanted)
+        assert np.allclose(images[n], 1 - wanted**1.3, rtol=0, atol=1e-5)
+
+
 def test_place_needs_a_label_that_does_not_touch():
     halves = np.zeros((1, 32, 32), np.uint8)
     halves[:, :, 16:] = 1
@@ -459,6 +500,20 @@ def test_smooth_fields_have_unit_deviation_and_the_wanted_scale():
     assert slope[1] / slope[0] == pytest.approx(16 / 3, rel=0.2)
 
 
+@pytest.mark.parametrize('shape', [(64, 64), (48, 80), (307, 307)])
+@pytest.mark.parametrize('cells', [1.5, 2.5, 6.0, 40.0])
+def test_smooth_fields_are_nodes_that_cv2_upsamples(shape, cells):
+    rows, cols = (max(2, round(side * cells / min(shape))) + 2 for side in shape)
+    nodes = np.random.default_rng(0).standard_normal((3, rows, cols), np.float32)
+    top, left = round(shape[0] / rows), round(shape[1] / cols)
+    size = (shape[1] + 2 * left, shape[0] + 2 * top)
+    fields = smooth_fields(np.random.default_rng(0), 3, shape, cells)
+    for field, node in zip(fields, nodes):
+        large = 1.18 * cv2.resize(node, size, interpolation=cv2.INTER_CUBIC)
+        wanted = large[top : top + shape[0], left : left + shape[1]]
+        assert np.allclose(field, wanted, rtol=0, atol=1e-5)
+
+
 def test_deform_without_spread_shows_the_middle_of_the_canvas():
     canvas = np.arange(64 * 64, dtype=np.uint32).reshape(64, 64).astype(np.uint8)
     still = Pose(0.0, 0.0, 0.0, 0.0, False, 0.0, 3.0)
@@ -477,6 +532,47 @@ def test_blobs_have_the_asked_area():
     assert len(ys) == pytest.approx(np.pi * 40**2, rel=0.04)
     assert (xs.mean(), ys.mean()) == pytest.approx((209.5, 119.5), abs=0.6)
     assert canvas.mask(outlines).sum() == len(ys)
+
+
+def test_blobs_are_ellipses_times_a_fourier_series():
+    centres, radii = np.array([[0.1, 0.2], [-0.3, 0.0]]), np.array([0.2, 0.1])
+    outlines = blob_outlines(np.random.default_rng(0), centres, radii, 1.5, 0.2, 24)
+    rng = np.random.default_rng(0)
+    amplitudes = rng.normal(0, 0.2, (2, 5)) / np.arange(2, 7) * 2
+    phases = rng.uniform(0, 2 * np.pi, (2, 5))
+    turns = rng.uniform(0, 2 * np.pi, 2)
+    for k in range(2):
+        for n in range(24):
+            angle = 2 * np.pi * n / 24
+            waves = amplitudes[k] * np.cos(np.arange(2, 7) * angle + phases[k])
+            radius = radii[k] * max(1 + waves.sum(), 0.3)
+            x = radius * np.cos(angle) * np.sqrt(1.5)
+            y = radius * np.sin(angle) / np.sqrt(1.5)
+            cos, sin = np.cos(turns[k]), np.sin(turns[k])
+            turned = np.array([x * cos - y * sin, x * sin + y * cos])
+            assert np.allclose(outlines[k, n], centres[k] + turned, atol=1e-12)
+    assert blob_outlines(rng, np.zeros((0, 2)), 0.1).shape == (0, 40, 2)
+
+
+def test_outlines_that_overlap_are_painted_as_one_by_one():
+    rng = np.random.default_rng(0)
+    outlines = blob_outlines(rng, np.array([[0.0, 0.0], [0.1, 0.0]]), 0.2)
+    together, single = Canvas((64, 64)), Canvas((64, 64))
+    together.paint(outlines, 3)
+    for outline in outlines:
+        single.paint(outline, 3)
+    assert np.array_equal(together.labels, single.labels)
+    assert np.array_equal(together.mask(outlines), together.labels == 3)
+    together.paint(outlines[:0], 4)
+    assert not (together.labels == 4).any()
+
+
+def test_clear_of_earlier_looks_at_all_that_come_before():
+    centres = np.array([[0, 0], [3, 0], [0, 5], [3, 4.5]])
+    # 3 apart where they reach 1 + 2; 5 where 1 + 3; the last is near the third.
+    assert clear_of_earlier(centres, np.array([1, 2, 3, 1])).tolist() == [1, 1, 1, 0]
+    assert clear_of_earlier(centres, np.array([1, 2.1, 1, 1])).tolist() == [1, 0, 1, 1]
+    assert clear_of_earlier(centres[:0], np.zeros(0)).shape == (0,)
 
 
 def test_voronoi_cells_are_those_of_the_nearest_seed():

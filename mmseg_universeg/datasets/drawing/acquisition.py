@@ -60,7 +60,7 @@ def acquire(
             image[:] = cv2.resize(coarse, (width, height))
     if rician:
         noise = rng.standard_normal((2, *images.shape), dtype=np.float32) * rician
-        images[:] = np.hypot(images + noise[0], noise[1])
+        images[:] = np.sqrt((images + noise[0]) ** 2 + noise[1] ** 2)
     if speckle:
         cells = min(height, width) / grain
         images *= 1 + speckle * smooth_fields(rng, num, (height, width), cells)
@@ -71,7 +71,8 @@ def acquire(
     if border:
         black = _black_borders(rng, images.shape, border)
         black[(masks * ~black).mean((1, 2)) < least] = False
-        images[black], masks[black] = 0, 0
+        images *= ~black
+        masks *= ~black
     return _stretch(images), masks
 
 
@@ -119,13 +120,13 @@ def _black_borders(
     """
     num, height, width = shape
     ys, xs = np.ogrid[:height, :width]
+    squares = (ys - (height - 1) / 2) ** 2 + (xs - (width - 1) / 2) ** 2
     round_field = rng.random() < 0.5
     sides = rng.random(4) * (rng.random(4) < 0.6)
     black = np.ones(shape, bool)
     for border, part in zip(black, share * rng.uniform(0.8, 1.2, num)):
         if round_field:
             radius = (1 - part) * min(height, width) / 2
-            squares = (ys - (height - 1) / 2) ** 2 + (xs - (width - 1) / 2) ** 2
             border[:] = squares > radius**2
         else:
             top, left, bottom, right = np.rint(

@@ -9,7 +9,7 @@ from .fields import Pose, smooth_fields
 from .label_maps import Family
 from .options import Changes
 from .scenes import Scene, afresh, deformed
-from .shapes import Canvas, blob_outlines, grow_tree
+from .shapes import Canvas, blob_outlines, clear_of_earlier, grow_tree
 
 # Chances, relative to an object's, that the task is to find something else.
 _BACKGROUND = 0.25
@@ -144,9 +144,7 @@ def lookalikes(
         kinds = rng.permutation(np.repeat([0, 1], per_kind))
         centres = canvas.scatter(rng, len(kinds))
         reach = radii[kinds] * np.sqrt(aspects[kinds])
-        apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
-        close = apart < reach[:, None] + reach[None]
-        for n in np.flatnonzero(~np.tril(close, -1).any(1)):
+        for n in np.flatnonzero(clear_of_earlier(centres, reach)):
             kind = kinds[n]
             outline = blob_outlines(
                 rng, centres[n : n + 1], radii[kind], aspects[kind], roughness
@@ -210,21 +208,17 @@ def packed(rng: np.random.Generator, size: tuple[int, int], changes: Changes) ->
         if debris:
             places = canvas.scatter(rng, int(rng.integers(0, 12)))
             sizes = radius * rng.uniform(0.15, 0.5, len(places))
-            for outline in blob_outlines(rng, places, sizes, 1.4, 0.2):
-                canvas.paint(outline, 2)
+            canvas.paint(blob_outlines(rng, places, sizes, 1.4, 0.2), 2)
         count = int(rng.integers(most // 4 + 1, most + 1))
         hearts = canvas.scatter(rng, clusters)
         reach = radius * tightness * np.sqrt(count / clusters)
         centres = hearts[rng.integers(0, clusters, count)]
         centres = centres + rng.normal(0, reach, (count, 2))
         sizes = radius * np.exp(rng.normal(0, spread, count))
-        apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
-        close = apart < 0.95 * (sizes[:, None] + sizes[None])
-        keep = ~np.tril(close, -1).any(1)
-        for outline in blob_outlines(
-            rng, centres[keep], sizes[keep], aspect, roughness
-        ):
-            canvas.paint(outline, 1)
+        keep = clear_of_earlier(centres, 0.95 * sizes)
+        canvas.paint(
+            blob_outlines(rng, centres[keep], sizes[keep], aspect, roughness), 1
+        )
         return canvas.labels
 
     return afresh(draw_one, [_BACKGROUND, 1.5] + [_CLUTTER] * debris)

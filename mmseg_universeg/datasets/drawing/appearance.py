@@ -205,16 +205,21 @@ def render(rng: np.random.Generator, labels: np.ndarray, look: Look) -> np.ndarr
     num, height, width = labels.shape
     slow = smooth_fields(rng, 2 * num, (height, width), 2.5)
     jitter = rng.normal(0, look.jitter, (num, len(look.means)))
-    tables = (look.means + jitter).astype(np.float32)
-    grain, shading = look.grain.astype(np.float32), look.shading.astype(np.float32)
+    means, shading = _tables(look.means + jitter), _tables(look.shading)
+    grains = [
+        (k, _tables(np.where(look.pattern == k, look.grain, 0)))
+        for k in np.unique(look.pattern[look.grain > 0])
+    ]
     images = rng.standard_normal(labels.shape, dtype=np.float32)
     images *= look.noise
     for n, label in enumerate(labels):
         top, left = rng.integers(0, height + 1), rng.integers(0, width + 1)
-        patch = look.textures[:, top : top + height, left : left + width]
-        clean = tables[n][label] + shading[label] * slow[2 * n]
-        for k, pattern in enumerate(patch):
-            clean += np.where(look.pattern == k, grain, 0)[label] * pattern
+        clean = cv2.LUT(label, shading)
+        clean *= slow[2 * n]
+        clean += cv2.LUT(label, means[n])
+        for k, grain in grains:
+            pattern = look.textures[k, top : top + height, left : left + width]
+            clean += cv2.LUT(label, grain) * pattern
         if look.rim:
             clean[_borders(label)] += look.rim
         sigma = look.blur * rng.uniform(0.8, 1.25)
@@ -227,6 +232,13 @@ def render(rng: np.random.Generator, labels: np.ndarray, look: Look) -> np.ndarr
     images /= np.maximum(images.max((1, 2), keepdims=True), 1e-6)
     images **= look.gamma
     return 1 - images if look.invert else images
+
+
+def _tables(values: np.ndarray) -> np.ndarray:
+    """Tables for ``cv2.LUT``, float32 (..., 256), of values per label (..., L)."""
+    tables = np.zeros((*values.shape[:-1], 256), np.float32)
+    tables[..., : values.shape[-1]] = values
+    return tables
 
 
 def _borders(label: np.ndarray) -> np.ndarray:

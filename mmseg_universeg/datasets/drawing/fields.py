@@ -1,6 +1,7 @@
 """Smooth random fields and the deformations made from them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -26,17 +27,22 @@ def smooth_fields(
     # Two more nodes than cells keep the replicated border of cv2 outside.
     rows, cols = (max(2, round(side / step)) + 2 for side in shape)
     nodes = rng.standard_normal((num_fields, rows, cols), dtype=np.float32)
-    height, width = shape
-    top, left = round(height / rows), round(width / cols)
-    fields = np.empty((num_fields, height, width), np.float32)
-    for field, node in zip(fields, nodes):
-        large = cv2.resize(
-            node,
-            (width + 2 * left, height + 2 * top),
-            interpolation=cv2.INTER_CUBIC,
-        )
-        field[:] = large[top : top + height, left : left + width]
-    return fields * 1.18  # cubic interpolation between nodes averages noise
+    nodes *= 1.18  # cubic interpolation between nodes averages noise
+    down, across = _upsampling(rows, shape[0]), _upsampling(cols, shape[1])
+    return down @ (nodes @ across.T)
+
+
+@lru_cache(maxsize=32)
+def _upsampling(nodes: int, pixels: int) -> np.ndarray:
+    """What cv2 interpolates between nodes, as a matrix, float32 (pixels, nodes).
+
+    About one cell at either end, which the border of cv2 affects, is left out.
+    """
+    margin = round(pixels / nodes)
+    size = (nodes, pixels + 2 * margin)
+    units = np.eye(nodes, dtype=np.float32)
+    large = cv2.resize(units, size, interpolation=cv2.INTER_CUBIC)
+    return large[margin : margin + pixels]
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,8 @@ def deform(
     """
     height, width = size
     side = min(size)
-    ys, xs = np.mgrid[:height, :width].astype(np.float32)
-    grid = np.stack([xs - (width - 1) / 2, ys - (height - 1) / 2], -1) / side
+    ys = (np.arange(height, dtype=np.float32)[:, None] - (height - 1) / 2) / side
+    xs = (np.arange(width, dtype=np.float32) - (width - 1) / 2) / side
     middle = (np.array(canvas.shape[::-1]) - 1) / 2
     bends = smooth_fields(rng, 2 * num_images, size, pose.elastic_cells)
     bends *= pose.elastic / pose.elastic_cells * pixels_per_unit
@@ -119,17 +125,15 @@ def deform(
         turn = np.array(
             [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
         )
-        linear = turn * [stretch * zoom, zoom / stretch]
+        linear = turn * [stretch * zoom, zoom / stretch] * pixels_per_unit
         if pose.mirror and rng.random() < 0.5:
             linear[:, 0] *= -1
-        matrix = np.column_stack([linear, shift]) * pixels_per_unit
-        matrix[:, 2] += middle
-        points = cv2.transform(grid, matrix)
+        offset = shift * pixels_per_unit + middle
+        points = bends[2 * n : 2 * n + 2]
+        for point, (by_x, by_y), start in zip(points, linear.tolist(), offset.tolist()):
+            point += by_x * xs + start
+            point += by_y * ys
         windows[n] = cv2.remap(
-            canvas,
-            points[..., 0] + bends[2 * n],
-            points[..., 1] + bends[2 * n + 1],
-            cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_REFLECT_101,
+            canvas, *points, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
         )
     return windows

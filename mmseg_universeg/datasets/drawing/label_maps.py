@@ -14,7 +14,7 @@ import numpy as np
 from .fields import Pose, smooth_fields
 from .options import Changes
 from .scenes import Scene, afresh, deformed
-from .shapes import Canvas, blob_outlines, grow_tree, voronoi
+from .shapes import Canvas, blob_outlines, clear_of_earlier, grow_tree, voronoi
 
 # Chances, relative to an object's, that the task is to find something else.
 _BACKGROUND = 0.25
@@ -144,22 +144,20 @@ def nested(rng: np.random.Generator, size: tuple[int, int], changes: Changes) ->
         canvas = Canvas(size)
         others = canvas.scatter(rng, rng.integers(0, most_others + 1))
         around = other_radius * np.exp(rng.normal(0, 0.1, len(others)))
-        for outline in blob_outlines(rng, others, around, 1.1, roughness):
-            canvas.paint(outline, other)
+        canvas.paint(blob_outlines(rng, others, around, 1.1, roughness), other)
         centre = rng.normal(0, place_spread, 2)
         large = radius * np.exp(rng.normal(0, radius_spread))
         inner = np.clip(fill * np.exp(rng.normal(0, fill_spread)), 0.25, 0.92)
-        bodies = canvas.mask(blob_outlines(rng, centre[None], large, aspect, roughness))
+        canvas.paint(blob_outlines(rng, centre[None], large, aspect, roughness), body)
         # Lobes lie on a bent line and together are about as large as one.
         lobes = int(rng.integers(1, most_lobes + 1))
         angles = rng.uniform(0, 2 * np.pi) + np.arange(lobes) * rng.uniform(0.8, 1.8)
         reach = large * (inner * 0.6 if lobes > 1 else (1 - inner) * eccentricity)
         centres = centre + reach * np.stack([np.cos(angles), np.sin(angles)], -1)
         sizes = large * inner / lobes**0.4 * rng.uniform(0.85, 1.15, lobes)
-        cores = bodies & canvas.mask(
+        cores = (canvas.labels == body) & canvas.mask(
             blob_outlines(rng, centres, sizes, aspect, roughness)
         )
-        canvas.labels[bodies] = body
         canvas.labels[cores] = core
         if has_kernel:
             small = sizes[:1] * rng.uniform(0.3, 0.5)
@@ -196,18 +194,14 @@ def instances(
             centres = canvas.scatter(rng, count)
             sizes = radii[kind] * np.exp(rng.normal(0, spread[kind], count))
             # Objects that overlap too much with an earlier one are left out.
-            apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
-            close = apart < spacing * (sizes[:, None] + sizes[None])
-            keep = ~np.tril(close, -1).any(1)
+            keep = clear_of_earlier(centres, spacing * sizes)
             outlines = blob_outlines(
                 rng, centres[keep], sizes[keep], aspects[kind], roughness[kind]
             )
-            for outline in outlines:
-                canvas.paint(outline, kind + 1)
+            canvas.paint(outlines, kind + 1)
             if has_core and kind == 0:
                 middle = outlines.mean(1, keepdims=True)
-                for outline in middle + core_share * (outlines - middle):
-                    canvas.paint(outline, kinds + 1)
+                canvas.paint(middle + core_share * (outlines - middle), kinds + 1)
         return canvas.labels
 
     return afresh(draw_one, [_BACKGROUND] + [1.0] * (kinds + has_core))

@@ -97,10 +97,10 @@ def _pick_object(
 ) -> np.ndarray | None:
     """Mask (H, W) of one object; None where the label that is drawn has none."""
     value = rng.choice(np.flatnonzero(np.bincount(label.ravel())))
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(
+    count, parts = cv2.connectedComponents(
         (label == value).astype(np.uint8), connectivity=4
     )
-    sizes = stats[1:, cv2.CC_STAT_AREA]
+    sizes = np.bincount(parts.ravel())[1:]
     usable = np.flatnonzero((sizes >= 4) & (sizes <= label.size / 2))
     if not len(usable) or (value == spared and count < 3):
         return None

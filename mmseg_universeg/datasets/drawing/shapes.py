@@ -1,10 +1,15 @@
 """Outlines, cells and trees on a canvas, in units of the shorter image side."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 # Polygons are rasterised with 1/16 pixel.
 _SHIFT = 4
+
+# Those of the Fourier series of a blob's radius.
+_ORDERS = np.arange(2, 7)
 
 
 class Canvas:
@@ -25,23 +30,22 @@ class Canvas:
         self.pixels_per_unit = min(size) * density
         self.shape = tuple(round(side * extent * density) for side in size)
         self.span = np.array(self.shape[::-1]) / self.pixels_per_unit
+        self.middle = (np.array(self.shape[::-1]) - 1) / 2
         self.labels = np.zeros(self.shape, np.uint8)
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Unit coordinates (..., 2) to pixel coordinates."""
-        return points * self.pixels_per_unit + (np.array(self.shape[::-1]) - 1) / 2
+        return points * self.pixels_per_unit + self.middle
 
-    def paint(self, outline: np.ndarray, label: int) -> None:
-        """Fill a closed outline (P, 2) with a label."""
-        outlines = [self._fixed_point(outline)]
-        cv2.fillPoly(self.labels, outlines, int(label), shift=_SHIFT)
+    def paint(self, outlines: np.ndarray, label: int) -> None:
+        """Fill a closed outline (P, 2), or several (K, P, 2), with a label."""
+        self._fill(self.labels, outlines, int(label))
 
     def mask(self, outlines: np.ndarray) -> np.ndarray:
         """Union of closed outlines (K, P, 2) as a bool array."""
         mask = np.zeros(self.shape, np.uint8)
-        for outline in outlines:
-            cv2.fillPoly(mask, [self._fixed_point(outline)], 1, shift=_SHIFT)
-        return mask.astype(bool)
+        self._fill(mask, outlines, 1)
+        return mask.view(bool)
 
     def stroke(self, path: np.ndarray, width: float, label: int) -> None:
         """Draw an open path (P, 2), at least one pixel wide."""
@@ -58,6 +62,10 @@ class Canvas:
     def scatter(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Uniform random points (count, 2) over the canvas."""
         return rng.uniform(-0.5, 0.5, (count, 2)) * self.span
+
+    def _fill(self, image: np.ndarray, outlines: np.ndarray, value: int) -> None:
+        for outline in self._fixed_point(outlines).reshape(-1, *outlines.shape[-2:]):
+            cv2.fillPoly(image, [outline], value, shift=_SHIFT)
 
     def _fixed_point(self, points: np.ndarray) -> np.ndarray:
         return np.rint(self.to_pixels(points) * 2**_SHIFT).astype(np.int32)
@@ -87,21 +95,38 @@ def blob_outlines(
         (K, num_points, 2).
     """
     count = len(centres)
-    angles = np.linspace(0, 2 * np.pi, num_points, endpoint=False)
-    orders = np.arange(2, 7)
-    amplitudes = rng.normal(0, roughness, (count, 5)) / orders * 2
+    circle, waves = _waves(num_points)
+    amplitudes = rng.normal(0, roughness, (count, 5)) / _ORDERS * 2
     phases = rng.uniform(0, 2 * np.pi, (count, 5))
-    waves = np.cos(orders[:, None] * angles + phases[..., None])
-    radius = 1 + np.einsum('ko,kop->kp', amplitudes, waves)
-    radius = np.maximum(radius, 0.3) * np.broadcast_to(radii, count)[:, None]
-    x = radius * np.cos(angles) * np.sqrt(aspect)
-    y = radius * np.sin(angles) / np.sqrt(aspect)
-    turns = rng.uniform(0, 2 * np.pi, (count, 1))
-    turned = [
-        x * np.cos(turns) - y * np.sin(turns),
-        x * np.sin(turns) + y * np.cos(turns),
-    ]
-    return np.stack(turned, -1) + centres[:, None]
+    # A cosine is the real part of a power of a point of the unit circle, turned.
+    radius = 1 + ((amplitudes * np.exp(1j * phases)) @ waves).real
+    radius = np.maximum(radius, 0.3) * np.reshape(radii, (-1, 1))
+    root = np.sqrt(aspect)
+    ellipse = circle.real * root + 1j * circle.imag / root
+    turns = np.exp(1j * rng.uniform(0, 2 * np.pi, (count, 1)))
+    points = radius * (ellipse * turns) + (centres[:, :1] + 1j * centres[:, 1:])
+    return points.view(float).reshape(count, num_points, 2)
+
+
+@lru_cache
+def _waves(num_points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points of the unit circle, complex (num_points,), and their powers (5, ...)."""
+    circle = np.exp(2j * np.pi * np.arange(num_points) / num_points)
+    return circle, circle ** _ORDERS[:, None]
+
+
+def clear_of_earlier(centres: np.ndarray, reaches: np.ndarray) -> np.ndarray:
+    """Which of K objects lie clear of all that come before them, bool (K,).
+
+    Args:
+        centres: Their centres (K, 2).
+        reaches: How far each reaches (K,); two are clear of each other where their
+            centres are no less apart than both reach.
+    """
+    x, y = centres.T
+    squares = np.subtract.outer(x, x) ** 2 + np.subtract.outer(y, y) ** 2
+    close = squares < np.add.outer(reaches, reaches) ** 2
+    return ~np.tril(close, -1).any(1)
 
 
 def voronoi(shape: tuple[int, int], seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
