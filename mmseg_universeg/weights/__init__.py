@@ -33,7 +33,7 @@ NAMED_WEIGHTS = {
     'universeg_drawn-tasks': NamedWeights(
         str(Path(__file__).parent / 'universeg_drawn-tasks.pth'),
         'Apache-2.0',
-        '585e1bfa734b55fea5464bdc9f7c6562ca4a2cdc7a46464e45b53f710eaea2be',
+        '29a37f97ad8fd1885bf4fdfed9ff623f81699a64ad0c91f1b74dd7cd64d31bec',
     ),
     'universeg_v1-released': NamedWeights(
         'https://github.com/JJGO/UniverSeg/releases/download/weights/'

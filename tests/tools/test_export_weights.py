@@ -74,3 +74,24 @@ def test_refusals(trained, tmp_path, capsys):
         assert export(*arguments) == 1
         assert message in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_mean_of_several(trained, tmp_path, capsys):
+    path, weights = trained
+    changed = {k: v + 3 if v.is_floating_point() else v for k, v in weights.items()}
+    torch.save(changed, tmp_path / 'other.pth')
+    torch.save(weights, tmp_path / 'third.pth')
+    others = ('--mean-with', tmp_path / 'other.pth', tmp_path / 'third.pth')
+    assert export(path, tmp_path / 'out.pth', *others) == 0
+    found = torch.load(tmp_path / 'out.pth', weights_only=True)
+    assert found['half'].tolist() == [1.5, 4.0]
+    assert found['count'] == 7
+    for key, value in weights.items():
+        if value.is_floating_point():
+            assert torch.allclose(found[key], value.float() + 1)
+    del changed['half']
+    torch.save(changed, tmp_path / 'less.pth')
+    less = ('--mean-with', tmp_path / 'less.pth')
+    assert export(path, tmp_path / 'none.pth', *less) == 1
+    assert 'half is of shape None, wanted (2,)' in capsys.readouterr().err
+    assert not (tmp_path / 'none.pth').exists()
