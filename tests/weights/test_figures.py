@@ -1,0 +1,38 @@
+"""What the weights that ship find in real images, as recorded when they were made."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+import mmseg_universeg
+
+# DSC of each class in four test images, with eight supports of the first 32 images of
+# the train split.
+RECORDED = {
+    'wbc': {'cytoplasm': 0.9024, 'nucleus': 0.9639},
+    'acdc': {
+        'right ventricle': 0.4003,
+        'myocardium': 0.2116,
+        'left ventricle': 0.7483,
+    },
+    'dsb2018': {'nucleus': 0.6842},
+    'isbi2012': {'cell': 0.8988, 'membrane': 0.6647},
+    'drive': {'vessel': 0.0014},
+}
+
+
+@pytest.mark.parametrize('name', RECORDED)
+def test_recorded_scores(name, tmp_path, data_root):
+    cfg = Config.fromfile(mmseg_universeg.config_path(f'universeg_shipped_{name}.py'))
+    cfg.work_dir = str(tmp_path)
+    cfg.visualizer.name = f'recorded {name}'
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False, batch_size=4)
+    cfg.test_dataloader.dataset.indices = 4
+    cfg.test_evaluator = [dict(type='CaseMetric', metrics=('dsc',))]
+    support = next(h for h in cfg.custom_hooks if h.type == 'SupportSetHook')
+    support.update(size=8)
+    support.dataset.indices = 32
+    cfg.custom_hooks = [support]
+    scores = Runner.from_cfg(cfg).test()
+    found = {key.split('/')[-1]: scores[key] for key in scores if key.count('/') == 2}
+    assert found == pytest.approx(RECORDED[name], abs=2e-3)
