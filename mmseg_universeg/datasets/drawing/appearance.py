@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from .fields import smooth_fields
+from .objects import draw_strength
 from .options import Appearance, Changes
 from .scenes import Scene
 
@@ -34,6 +35,8 @@ class Look:
         noise: Deviation of the white noise.
         gamma: Exponent of the intensities.
         invert: Whether dark is bright.
+        foreground: The label to be found.
+        faint: Most of its contrast that each of its objects may lose.
     """
 
     cue: str
@@ -49,6 +52,8 @@ class Look:
     noise: float
     gamma: float
     invert: bool
+    foreground: int
+    faint: float
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -197,6 +202,9 @@ def draw_look(
         noise=_log_uniform(rng, *appearance.noise),
         gamma=_log_uniform(rng, *appearance.gamma),
         invert=bool(rng.random() < appearance.inverted),
+        foreground=foreground,
+        # Without a chance nothing is drawn, and the images are those of old.
+        faint=draw_strength(rng, changes.faint) if changes.faint[0] else 0.0,
     )
 
 
@@ -220,6 +228,10 @@ def render(rng: np.random.Generator, labels: np.ndarray, look: Look) -> np.ndarr
         for k, grain in grains:
             pattern = look.textures[k, top : top + height, left : left + width]
             clean += cv2.LUT(label, grain) * pattern
+        if look.faint:
+            lost = _lost_contrast(rng, label == look.foreground, look.faint)
+            counts = np.bincount(label[label != look.foreground], minlength=1)
+            clean += lost * (means[n][counts.argmax()] - clean)
         if look.rim:
             clean[_borders(label)] += look.rim
         sigma = look.blur * rng.uniform(0.8, 1.25)
@@ -232,6 +244,16 @@ def render(rng: np.random.Generator, labels: np.ndarray, look: Look) -> np.ndarr
     images /= np.maximum(images.max((1, 2), keepdims=True), 1e-6)
     images **= look.gamma
     return 1 - images if look.invert else images
+
+
+def _lost_contrast(
+    rng: np.random.Generator, mask: np.ndarray, most: float
+) -> np.ndarray:
+    """Share (H, W) that each object of a mask (H, W) loses, from 0 to ``most``."""
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    lost = rng.uniform(0, most, count).astype(np.float32)
+    lost[0] = 0
+    return lost[parts]
 
 
 def _tables(values: np.ndarray) -> np.ndarray:

@@ -119,6 +119,8 @@ class Changes(Ranges):
         missing: Chance that an object is not there; of each image.
         repeated: Chance that an object is there twice; of each image.
         distractors: Most objects of a further label that come and go.
+        faint: Most of its contrast that an object of the foreground may lose; of
+            each object.
     """
 
     any_way: float = 0.5
@@ -132,6 +134,7 @@ class Changes(Ranges):
     missing: Sequence[float] = (0.0, 0.1, 0.5)
     repeated: Sequence[float] = (0.0, 0.1, 0.5)
     distractors: Sequence[float] = (0.0, 1, 6)
+    faint: Sequence[float] = (0.0, 0.3, 0.8)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,6 +142,10 @@ class Changes(Ranges):
             raise ValueError(
                 'changes.any_way, missing and repeated must be chances of at most 1, '
                 f'found {self.any_way!r}, {self.missing!r} and {self.repeated!r}'
+            )
+        if self.faint[2] > 1:
+            raise ValueError(
+                f'changes.faint must be a share of at most 1, found {self.faint!r}'
             )
         if self.elastic_cells[0] <= 0:
             raise ValueError(
