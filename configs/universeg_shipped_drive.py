@@ -24,4 +24,5 @@ custom_hooks = [
     ),
     dict(type='CaseOverlayHook'),
 ]
+model = dict(background='rest')
 load_from = 'mmseg_universeg://universeg_drawn-tasks'

@@ -19,9 +19,9 @@ class InContextSegmentor(BaseSegmentor):
     There are two kinds of input. An episode `dict(img, support_imgs, support_masks)`
     brings its supports along and is one binary task. An ordinary batch of images
     is segmented with the support set of `set_support`: one binary prediction per
-    class, background included, and per draw of supports. Probabilities are averaged
-    over draws, and multiplied by `temperature` they are the result's `seg_logits`,
-    so that their softmax is the sharpened score of the authors' demonstration.
+    class and per draw of supports. Probabilities are averaged over draws, and
+    multiplied by `temperature` they are the result's `seg_logits`, so that their
+    softmax is the sharpened score of the authors' demonstration.
 
     Args:
         num_classes: classes of the support set; None: from the support set.
@@ -29,6 +29,10 @@ class InContextSegmentor(BaseSegmentor):
         save_support: whether checkpoints hold the support set.
         data_preprocessor: `EpisodeDataPreprocessor` if not given.
         init_cfg: as MMEngine has it.
+        background: where the probability of class 0 comes from. 'in_context': it is
+            predicted from its supports as every class is. 'rest': it is 1 less the
+            largest of the others, so that a class needs more than 0.5, the authors'
+            threshold for binary tasks, and there is one prediction less to make.
     """
 
     align_corners = False
@@ -40,6 +44,7 @@ class InContextSegmentor(BaseSegmentor):
         save_support: bool = False,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list | None = None,
+        background: str = 'in_context',
     ):
         # Built here because MMEngine would look in its own registry, unless a
         # Runner has set the scope.
@@ -47,7 +52,12 @@ class InContextSegmentor(BaseSegmentor):
         super().__init__(MODELS.build(cfg), init_cfg)
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, got {temperature}')
+        if background not in ('in_context', 'rest'):
+            raise ValueError(
+                f"background must be 'in_context' or 'rest', got {background!r}"
+            )
         self.num_classes = num_classes
+        self.background = background
         self.temperature = temperature
         self.support_memory = SupportMemory(persistent=save_support)
 
@@ -106,14 +116,17 @@ class InContextSegmentor(BaseSegmentor):
 
     @torch.no_grad()
     def class_probabilities(self, images: Tensor) -> Tensor:
-        """Probabilities (B, C, H, W) of every class alone, each in [0, 1].
+        """Probabilities (B, C, H, W) of every class, each in [0, 1].
+
+        They need not sum to 1.
 
         Args:
             images: (B, 1, H, W), float in [0, 1].
 
         Raises:
             RuntimeError: if there is no support set.
-            ValueError: if the images' size is not that of the support set.
+            ValueError: if the images' size is not that of the support set, or class
+                0 is the rest of no other class.
         """
         memory = self.support_memory
         if not len(memory):
@@ -127,10 +140,19 @@ class InContextSegmentor(BaseSegmentor):
                 f'images are {tuple(images.shape[1:])}, the support set is '
                 f'{tuple(memory.images.shape[1:])}: resize both to one size'
             )
+        rest = self.background == 'rest'
+        if rest and memory.num_classes < 2:
+            raise ValueError(
+                "background='rest' needs another class, the support set has 1"
+            )
         total = [0] * memory.num_classes
         for draw in memory.draws():
             _, label = draw.index
-            total[label] = total[label] + self.draw_probability(images, draw).float()
+            if label or not rest:
+                probability = self.draw_probability(images, draw).float()
+                total[label] = total[label] + probability
+        if rest:
+            total[0] = memory.num_draws - torch.cat(total[1:], 1).amax(1, keepdim=True)
         return torch.cat(total, dim=1) / memory.num_draws
 
     def encode_decode(

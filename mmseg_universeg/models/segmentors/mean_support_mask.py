@@ -21,6 +21,7 @@ class MeanSupportMask(InContextSegmentor):
         save_support: see `InContextSegmentor`.
         data_preprocessor: see `InContextSegmentor`.
         init_cfg: see `InContextSegmentor`.
+        background: see `InContextSegmentor`.
     """
 
     def episode_probability(self, episode: Episode) -> Tensor:

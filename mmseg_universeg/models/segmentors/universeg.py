@@ -52,6 +52,7 @@ class UniverSeg(SafePretrained, InContextSegmentor):
         data_preprocessor: see `InContextSegmentor`.
         init_cfg: as MMEngine has it; `dict(type='Pretrained', checkpoint=...)`
             takes a path, URL or name (`mmseg_universeg.weights`) and must fit exactly.
+        background: see `InContextSegmentor`.
     """
 
     def __init__(
@@ -71,9 +72,15 @@ class UniverSeg(SafePretrained, InContextSegmentor):
         ),
         data_preprocessor: dict | None = None,
         init_cfg: dict | list | None = None,
+        background: str = 'in_context',
     ):
         super().__init__(
-            num_classes, temperature, save_support, data_preprocessor, init_cfg
+            num_classes,
+            temperature,
+            save_support,
+            data_preprocessor,
+            init_cfg,
+            background,
         )
         if len(features) < 2 or min(features) < 1:
             raise ValueError(
