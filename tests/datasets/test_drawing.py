@@ -76,6 +76,8 @@ def plain_look(**values):
         noise=0.0,
         gamma=1.0,
         invert=False,
+        foreground=1,
+        faint=0.0,
     )
     return Look(**plain | values)
 
@@ -284,6 +286,27 @@ class TestChanges:
         # Label 1 lies between the darkest and the brightest one, or beyond.
         many = rendered(squares().repeat(200, 0), jitter=np.array([0, 0.02, 0]))
         assert many[:, 10, 10].std() == pytest.approx(0.02 / 0.4, rel=0.2)
+
+    def test_faint_objects_lose_a_share_of_their_contrast_to_the_most_of_an_image(self):
+        label = np.zeros((24, 24), np.uint8)
+        label[2:8, 2:8] = label[12:20, 12:20] = 1
+        label[2:8, 16:20] = 2
+        many = rendered(label[None].repeat(400, 0), faint=0.8)
+        # Label 0 is most of an image and black, label 2 white.
+        shares = many[:, [4, 16], [4, 16]] / 0.5
+        assert many[:, 0, 0] == pytest.approx(0, abs=1e-5)
+        assert many[:, 4, 18] == pytest.approx(1, abs=1e-5)
+        assert kstest(shares.ravel(), 'uniform', (0.2, 0.8)).pvalue > 0.01
+        # Each object loses its own share, all over.
+        assert abs(np.corrcoef(shares.T)[0, 1]) < 0.15
+        assert many[:, 2, 2] == pytest.approx(many[:, 7, 7], abs=1e-5)
+
+    def test_faint_has_a_chance(self):
+        found = [look.faint for look in looks(400, changes=dict(faint=(0.5, 0.3, 0.8)))]
+        some = [share for share in found if share]
+        assert 160 < len(some) < 240
+        assert kstest(some, 'uniform', (0.3, 0.5)).pvalue > 0.01
+        assert not any(look.faint for look in looks(5))
 
     def test_nothing_that_comes_and_goes_leaves_the_scene_alone(self):
         scene = Scene(lambda rng, num: squares(), [1.0, 1.0, 1.0])
@@ -663,6 +686,10 @@ class TestErrors:
             (
                 dict(changes=dict(missing=(0.1, 0.5, 2))),
                 'changes.any_way, missing and repeated must be chances of at most 1',
+            ),
+            (
+                dict(changes=dict(faint=(0.5, 0.3, 1.2))),
+                'changes.faint must be a share of at most 1, found (0.5, 0.3, 1.2)',
             ),
             (
                 dict(changes=dict(elastic_cells=(0, 4))),

@@ -435,6 +435,8 @@ def test_render_gives_labels_their_shading_and_texture():
         noise=0.05,
         gamma=1.3,
         invert=True,
+        foreground=1,
+        faint=0.0,
     )
     images = render(np.random.default_rng(0), labels, look)
     rng = np.random.default_rng(0)

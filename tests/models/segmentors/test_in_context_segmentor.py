@@ -73,6 +73,48 @@ def test_seg_logits_are_the_sharpened_probabilities():
         torch.testing.assert_close(seg_logits[0, label], expected)
 
 
+def test_background_can_be_the_rest_of_the_other_classes():
+    images, masks = support_set()
+    queries = torch.rand(2, 1, 8, 12)
+    model = UniverSeg(**SMALL)
+    model.set_support(images, masks, make_draws())
+    alone = model.class_probabilities(queries)
+    model.background = 'rest'
+    found = model.class_probabilities(queries)
+    assert torch.equal(found[:, 1:], alone[:, 1:])
+    torch.testing.assert_close(
+        found[:, 0], 1 - torch.maximum(alone[:, 1], alone[:, 2]), rtol=0, atol=1e-6
+    )
+    # So that a class needs more than one half.
+    wanted = alone[:, 1:].argmax(1) + 1
+    wanted[(alone[:, 1:] <= 0.5).all(1)] = 0
+    assert torch.equal(found.argmax(1), wanted)
+
+
+def test_background_predicts_nothing_for_class_0():
+    asked = []
+
+    class Spy(MeanSupportMask):
+        def draw_probability(self, images, draw):
+            asked.append(draw.index)
+            return super().draw_probability(images, draw)
+
+    model = Spy(background='rest')
+    model.set_support(*support_set(), make_draws())
+    model.class_probabilities(torch.rand(1, 1, 8, 12))
+    assert sorted(asked) == [(0, 1), (0, 2), (1, 1), (1, 2)]
+
+
+def test_background_is_one_of_two_ways():
+    with pytest.raises(ValueError, match="'in_context' or 'rest', got 'none'"):
+        MeanSupportMask(background='none')
+    model = MeanSupportMask(background='rest')
+    images, masks = support_set()
+    model.set_support(images, torch.zeros_like(masks))
+    with pytest.raises(ValueError, match='needs another class'):
+        model.class_probabilities(images)
+
+
 def test_mean_support_mask_predicts_episodes_from_masks_alone():
     masks = torch.tensor([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
     episode = dict(
