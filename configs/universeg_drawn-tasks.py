@@ -1,18 +1,14 @@
 # The weights that ship: UniverSeg trained on drawn tasks alone. Last part of the
-# training, 128x128; the parts before are universeg_drawn-tasks_simple.py,
-# universeg_drawn-tasks_64x64.py and universeg_drawn-tasks_64x64_harder.py.
+# training, 128x128; the parts before are universeg_drawn-tasks_simple.py and
+# universeg_drawn-tasks_64x64.py.
 _base_ = [
     '_base_/models/universeg_v1.py',
-    '_base_/datasets/drawn-tasks_harder.py',
+    '_base_/datasets/drawn-tasks.py',
     '_base_/schedules/in-context_300.py',
     '_base_/default_runtime.py',
 ]
-load_from = 'work_dirs/universeg_drawn-tasks_64x64_harder/iter_3000.pth'
-optim_wrapper = dict(optimizer=dict(lr=2e-4))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, begin=0, end=10, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=10, end=100, eta_min=0, by_epoch=False),
-]
+load_from = 'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth'
+optim_wrapper = dict(optimizer=dict(lr=3e-4))
 size = _base_.test_size
 # Memory bounds the batch: two episodes of 64 supports.
 train_dataloader = dict(
@@ -34,5 +30,5 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-train_cfg = dict(max_iters=100, val_interval=100)
+train_cfg = dict(val_interval=100)
 default_hooks = dict(checkpoint=dict(interval=50))

@@ -29,12 +29,7 @@ CONTINUED = {
     'universeg_drawn-tasks_64x64.py': (
         'work_dirs/universeg_drawn-tasks_simple/iter_2000.pth'
     ),
-    'universeg_drawn-tasks_64x64_harder.py': (
-        'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth'
-    ),
-    'universeg_drawn-tasks.py': (
-        'work_dirs/universeg_drawn-tasks_64x64_harder/iter_3000.pth'
-    ),
+    'universeg_drawn-tasks.py': 'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth',
 }
 ADE20K = 'beit-b_upernet_uw-madison-gi.py'
 CACHED = 'medsam_vit-b_decoder-cached_flare22.py'
