@@ -29,6 +29,9 @@ CONTINUED = {
     'universeg_drawn-tasks_64x64.py': (
         'work_dirs/universeg_drawn-tasks_simple/iter_2000.pth'
     ),
+    'universeg_drawn-tasks_64x64_harder.py': (
+        'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth'
+    ),
     'universeg_drawn-tasks.py': 'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth',
 }
 ADE20K = 'beit-b_upernet_uw-madison-gi.py'

@@ -1,4 +1,4 @@
-# Most of a cosine: for a training that goes on with larger images.
+# A cosine, with checkpoints along the way.
 _base_ = ['in-context_300.py']
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, begin=0, end=50, by_epoch=False),
