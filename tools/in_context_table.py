@@ -196,9 +196,9 @@ def support_hooks(cfg: Config) -> list[dict]:
 def mean_mask(cfg: Config) -> Config:
     """Return a copy that predicts the mean of the support masks."""
     cfg = copy.deepcopy(cfg)
-    same = ('data_preprocessor', 'background')
-    settings = {name: cfg.model[name] for name in same if name in cfg.model}
-    cfg.model = dict(type='MeanSupportMask', **settings)
+    cfg.model = dict(
+        type='MeanSupportMask', data_preprocessor=cfg.model.data_preprocessor
+    )
     cfg.load_from = None
     return cfg
 
