@@ -32,6 +32,9 @@ CONTINUED = {
     'universeg_drawn-tasks_64x64_harder.py': (
         'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth'
     ),
+    'universeg_drawn-tasks_on-device.py': (
+        'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth'
+    ),
     'universeg_drawn-tasks.py': 'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth',
 }
 ADE20K = 'beit-b_upernet_uw-madison-gi.py'

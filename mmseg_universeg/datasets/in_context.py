@@ -56,7 +56,8 @@ class InContextDataset(Dataset):
 
     A data set with a method ``draw_task(rng, num_images)``, as
     ``SyntheticTasksDataset`` has, is a task of its own: the method returns the
-    results dicts of an episode, query first.
+    results dicts of an episode, query first. Either all of them sketch their tasks or
+    none.
 
     Args:
         datasets: Data sets, built or as configs, whose pipelines load, resize
@@ -138,6 +139,13 @@ class InContextDataset(Dataset):
         """Decode the images and list the tasks; a second call does nothing."""
         if self._initialised:
             return
+        sketching = [getattr(dataset, 'sketch', False) for dataset in self.datasets]
+        if any(sketching) and not all(sketching):
+            raise ValueError(
+                f'InContextDataset: {sum(sketching)} of {len(sketching)} data sets '
+                'have sketch=True; a batch holds sketches or images, so it must be '
+                'all of them or none'
+            )
         left, size = int(self.cache_mb * 2**20), None
         for position, (name, dataset) in enumerate(
             zip(_names(self.datasets), self.datasets)

@@ -5,6 +5,7 @@ from math import isfinite
 from numbers import Real
 
 import numpy as np
+import torch
 from mmcv.transforms import Compose as ComposeBuilt
 from mmseg.registry import DATASETS, TRANSFORMS
 from torch.utils.data import Dataset
@@ -17,6 +18,7 @@ from .drawing import (
     Appearance,
     Changes,
     Scene,
+    Sketch,
     acquire,
     draw_look,
     render,
@@ -53,6 +55,12 @@ class SyntheticTasksDataset(Dataset):
     0.5 to 80 % foreground, ``seg_fields``, ``img_shape``, ``ori_shape``,
     ``task`` (family and cue) and ``img_path``, a made-up name.
 
+    With ``sketch`` the images are left to the model's device, where they are many
+    times faster drawn: ``images`` is then a single results dict, that of the query,
+    with ``sketch`` (:class:`drawing.Sketch`) in place of images and masks. Only
+    ``PackEpisodeInputs`` takes it, and ``EpisodeDataPreprocessor`` draws. Label maps
+    and looks are those of ``sketch=False``, noise and the like are others.
+
     Args:
         pipeline: Transforms of episodes.
         image_size: Height and width in pixels, from 16.
@@ -67,6 +75,7 @@ class SyntheticTasksDataset(Dataset):
         appearance: Ranges by the names of :class:`drawing.Appearance`.
         changes: Ranges by the names of :class:`drawing.Changes`.
         acquisition: Ranges by the names of :class:`drawing.Acquisition`.
+        sketch: Whether to leave the drawing of the images to the model's device.
 
     Raises:
         ValueError: If an argument is out of range, or a name is not known.
@@ -88,6 +97,7 @@ class SyntheticTasksDataset(Dataset):
         appearance: dict = {},  # noqa: B006  (only read)
         changes: dict = {},  # noqa: B006
         acquisition: dict = {},  # noqa: B006
+        sketch: bool = False,
     ) -> None:
         if np.shape(image_size) != (2,) or min(image_size) < 16:
             raise ValueError(
@@ -106,6 +116,7 @@ class SyntheticTasksDataset(Dataset):
         self.appearance = Appearance.of(appearance)
         self.changes = Changes.of(changes)
         self.acquisition = Acquisition.of(acquisition)
+        self.sketch = sketch
 
     @property
     def metainfo(self) -> dict:
@@ -130,7 +141,7 @@ class SyntheticTasksDataset(Dataset):
             num_images: Number of images of the task.
 
         Returns:
-            One results dict per image.
+            One results dict per image; with ``sketch`` a single one.
         """
         family, scene, reference, foreground = self._draw_scene(rng)
         scene = varied(rng, scene, foreground, self.changes)
@@ -138,19 +149,31 @@ class SyntheticTasksDataset(Dataset):
         look = draw_look(
             rng, labels[:4], foreground, scene, self.appearance, self.changes
         )
+        shared = dict(
+            img_shape=self.image_size,
+            ori_shape=self.image_size,
+            task=f'{family}-{look.cue}',
+        )
+        if self.sketch:
+            sketch = Sketch(
+                torch.from_numpy(labels),
+                look,
+                self.acquisition,
+                MIN_SHARE,
+                seed=int(rng.integers(2**32)),
+            )
+            name = f'{shared["task"]}-{sketch.seed:08x}'
+            return [dict(**shared, sketch=sketch, img_path=f'{name}-000.png')]
         images = render(rng, labels, look)
         masks = (labels == foreground).astype(np.uint8)
         images, masks = acquire(rng, images, masks, MIN_SHARE, self.acquisition)
-        task = f'{family}-{look.cue}'
-        name = f'{task}-{rng.integers(2**32):08x}'
+        name = f'{shared["task"]}-{rng.integers(2**32):08x}'
         return [
             dict(
+                **shared,
                 img=img,
                 gt_seg_map=mask,
                 seg_fields=['gt_seg_map'],
-                img_shape=self.image_size,
-                ori_shape=self.image_size,
-                task=task,
                 img_path=f'{name}-{n:03d}.png',
             )
             for n, (img, mask) in enumerate(zip(images, masks))

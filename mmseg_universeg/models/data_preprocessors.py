@@ -2,14 +2,19 @@
 
 import torch
 from mmengine.model import BaseDataPreprocessor
+from mmengine.structures import PixelData
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 from torch import Tensor
+
+from ..datasets.drawing import Sketch
 
 
 @MODELS.register_module()
 class EpisodeDataPreprocessor(BaseDataPreprocessor):
     """Stack grey images in [0, 1], or episodes of them, and move them to the device.
 
+    Sketches of drawn tasks (``SyntheticTasksDataset(sketch=True)``) are drawn there.
     UniverSeg wants each image min-max normalised by itself, which is the loading
     pipeline's work; nothing is normalised, padded or resized here.
     """
@@ -20,8 +25,10 @@ class EpisodeDataPreprocessor(BaseDataPreprocessor):
         Args:
             data: `inputs` is a list of images (1, H, W), or a dict with the lists
                 `img` (1, H, W), `support_imgs` and `support_masks` (S, 1, H, W);
-                tensors already stacked are taken as they are. All float.
-                `data_samples` passes through.
+                tensors already stacked are taken as they are. All float. Or a dict
+                with the list `sketch` of drawn tasks (`drawing.Sketch`).
+                `data_samples` passes through; those of sketches get the query's mask
+                as `gt_sem_seg` (1, H, W) int64.
             training: not used.
 
         Returns:
@@ -35,10 +42,32 @@ class EpisodeDataPreprocessor(BaseDataPreprocessor):
         data = self.cast_data(data)
         inputs = data['inputs']
         if isinstance(inputs, dict):
+            if 'sketch' in inputs:
+                inputs = draw_episodes(
+                    inputs['sketch'], data['data_samples'], self.device
+                )
             stacked = {key: stack(value, key) for key, value in inputs.items()}
         else:
             stacked = stack(inputs, 'inputs')
         return {**data, 'inputs': stacked}
+
+
+def draw_episodes(
+    sketches: list[Sketch], samples: list[SegDataSample], device: torch.device
+) -> dict[str, list[Tensor]]:
+    """Draw the images of sketched tasks, and give the samples the queries' masks.
+
+    Returns:
+        Lists of what an episode consists of, as `EpisodeDataPreprocessor` takes them.
+    """
+    episodes = dict(img=[], support_imgs=[], support_masks=[])
+    for sketch, sample in zip(sketches, samples, strict=True):
+        images, masks = (drawn[:, None] for drawn in sketch.draw(device))
+        sample.gt_sem_seg = PixelData(data=masks[0].long())
+        episodes['img'].append(images[0])
+        episodes['support_imgs'].append(images[1:])
+        episodes['support_masks'].append(masks[1:])
+    return episodes
 
 
 def stack(tensors: list[Tensor] | Tensor, name: str) -> Tensor:

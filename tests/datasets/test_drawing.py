@@ -23,7 +23,7 @@ from mmseg_universeg.datasets.drawing import (
     render,
     varied,
 )
-from mmseg_universeg.datasets.drawing.appearance import half_width
+from mmseg_universeg.datasets.drawing.appearance import draw_texture, half_width
 from mmseg_universeg.datasets.drawing.fields import Pose, deform
 from mmseg_universeg.datasets.drawing.objects import (
     draw_strength,
@@ -66,7 +66,7 @@ def plain_look(**values):
         cue='intensity',
         means=np.array([0.2, 0.4, 0.6]),
         jitter=zeros,
-        textures=np.zeros((1, 96, 96), np.float32),
+        textures=(),
         pattern=np.zeros(3, int),
         grain=zeros,
         shading=zeros,
@@ -106,7 +106,7 @@ class TestAppearance:
 
     def test_grain_is_the_amplitude_of_the_texture(self):
         rng = np.random.default_rng(1)
-        textures = rng.standard_normal((1, 96, 96)).astype(np.float32)
+        textures = [draw_texture(rng, (96, 96), 2.0)]
         image = rendered(textures=textures, grain=np.array([0, 0.05, 0]))[0]
         label = squares()[0]
         inside = image[label == 1].std()

@@ -25,6 +25,7 @@ from mmseg_universeg.datasets.drawing import (
     draw_look,
     render,
 )
+from mmseg_universeg.datasets.drawing.appearance import draw_texture
 from mmseg_universeg.datasets.drawing.fields import Pose, deform, smooth_fields
 from mmseg_universeg.datasets.drawing.shapes import (
     Canvas,
@@ -425,7 +426,7 @@ def test_render_gives_labels_their_shading_and_texture():
         cue='intensity',
         means=np.array([0.2, 0.4, 0.6, 0.9]),
         jitter=np.array([0.0, 0.1, 0.2, 0.0]),
-        textures=rng.standard_normal((3, 48, 64), dtype=np.float32),
+        textures=[draw_texture(rng, (48, 64), 6.0) for _ in range(3)],
         pattern=np.array([0, 2, 2, 1]),
         grain=np.array([0.1, 0.2, 0.3, 0.0]),
         shading=np.array([0.0, 0.1, 0.2, 0.3]),
@@ -439,6 +440,7 @@ def test_render_gives_labels_their_shading_and_texture():
         faint=0.0,
     )
     images = render(np.random.default_rng(0), labels, look)
+    patterns = [texture.pattern((48, 64)) for texture in look.textures]
     rng = np.random.default_rng(0)
     slow = smooth_fields(rng, 6, (24, 32), 2.5)
     jitter = rng.normal(0, look.jitter, (3, 4))
@@ -448,7 +450,7 @@ def test_render_gives_labels_their_shading_and_texture():
         wanted = np.zeros((24, 32), np.float32)
         for y, x in np.ndindex(24, 32):
             k = label[y, x]
-            grain = look.textures[look.pattern[k], top + y, left + x]
+            grain = patterns[look.pattern[k]][top + y, left + x]
             wanted[y, x] = look.means[k] + jitter[n, k]
             wanted[y, x] += look.shading[k] * slow[2 * n, y, x] + look.grain[k] * grain
             if k != label[max(y - 1, 0), x] or k != label[y, max(x - 1, 0)]:

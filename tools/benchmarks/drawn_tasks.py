@@ -1,19 +1,26 @@
 """Tasks and images per second of the generator of drawn tasks, in one process.
 
 Those of a config's options, all together and family by family, against the simple
-tasks that the defaults draw. Beside it, the network's work for a task and how much of
-it a device would have to do before two loader processes fall behind it.
+tasks that the defaults draw; and as sketches, whose images the model's device makes.
+Beside it, the network's work for a task and how much of it a device would have to do
+before two loader processes fall behind it. With --device, how long that device takes
+for the images of a batch of sketches and for a training step on them, and whether two
+processes keep it busy.
 
     python tools/benchmarks/drawn_tasks.py
     python tools/benchmarks/drawn_tasks.py --image-size 64 --support-size 16
+    python tools/benchmarks/drawn_tasks.py --image-size 128 --device cuda
 """
 
 import argparse
+import statistics
 import time
+from collections.abc import Callable
 
 import cv2
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch.utils.flop_counter import FlopCounterMode
@@ -21,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmseg_universeg import config_path
 from mmseg_universeg.datasets import SyntheticTasksDataset
 from mmseg_universeg.datasets.synthetic import find_options
+from mmseg_universeg.models import InContextSegmentor
 
 PROCESSES, BATCH = 2, 8
 
@@ -44,18 +52,25 @@ def main() -> None:
         simple = print_speed('simple tasks', size, args)
         speed = print_speed('every kind', size, args, **options)
         print(f'{"every kind : simple":>22}{speed / simple:9.2f}')
+        sketches = print_speed('sketches', size, args, sketch=True, **options)
+        print(f'{"sketches : every kind":>22}{sketches / speed:9.2f}')
         for name, weight in (options.get('families') or {}).items():
             own = {**options, 'families': {name: weight or 1.0}}
             print_speed(name, size, args, **own)
         work = 3 * forward_macs(model, size, args.support_size)
-        drawn = PROCESSES * speed
         print(
             f'one training step: {work / 1e9:.4g} GFLOP (multiply-adds) per task, '
-            'three times the forward pass\n'
-            f'{PROCESSES} processes draw a batch of {BATCH} in {BATCH / drawn:.3g} s '
-            f'and fall behind a device that sustains {2 * work * drawn / 1e12:.3g} '
-            'TFLOP/s (a multiply-add being two)'
+            'three times the forward pass'
         )
+        for what, each in (('draw', speed), ('sketch', sketches)):
+            drawn = PROCESSES * each
+            print(
+                f'{PROCESSES} processes {what} a batch of {BATCH} in '
+                f'{BATCH / drawn:.3g} s and fall behind a device that sustains '
+                f'{2 * work * drawn / 1e12:.3g} TFLOP/s (a multiply-add being two)'
+            )
+        if args.device:
+            print_device(model, size, args, BATCH / (PROCESSES * sketches), **options)
 
 
 def parse_args() -> argparse.Namespace:
@@ -70,6 +85,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--image-size', type=int, nargs='+', default=[64, 128])
     parser.add_argument('--support-size', type=int, default=32)
     parser.add_argument('--tasks', type=int, default=40, help='of each row')
+    parser.add_argument(
+        '--device', help='where to measure a training step too, such as cuda'
+    )
     return parser.parse_args()
 
 
@@ -89,6 +107,54 @@ def print_speed(name: str, size: int, args: argparse.Namespace, **options) -> fl
     images = speed * (args.support_size + 1)
     print(f'{name:>22}{speed:9.3g}{images:10.4g}', flush=True)
     return speed
+
+
+def print_device(
+    model: InContextSegmentor,
+    size: int,
+    args: argparse.Namespace,
+    seconds: float,
+    **options,
+) -> None:
+    """Print the device's times for a batch that processes sketch in ``seconds``."""
+    dataset = SyntheticTasksDataset(
+        image_size=(size, size),
+        support_size=args.support_size,
+        pipeline=[dict(type='PackEpisodeInputs')],
+        sketch=True,
+        **options,
+    )
+    batch = pseudo_collate([dataset[idx] for idx in range(BATCH)])
+    model.to(args.device)
+
+    def draw() -> torch.Tensor:
+        return model.data_preprocessor(batch)['inputs']['img']
+
+    def step() -> torch.Tensor:
+        with torch.autocast(model.device.type, torch.bfloat16):
+            losses = model.loss(**model.data_preprocessor(batch))
+        loss, _ = model.parse_losses(losses)
+        loss.backward()
+        return loss
+
+    drawing, training = median_time(draw), median_time(step)
+    print(
+        f'on {args.device}: the images of such a batch in {drawing:.3g} s, '
+        f'{drawing / training:.2%} of a training step with them, in {training:.3g} s; '
+        f'beside {PROCESSES} processes it waits '
+        f'{max(0.0, 1 - training / seconds):.0%} of the time'
+    )
+    model.to('cpu')
+
+
+def median_time(run: Callable[[], torch.Tensor], times: int = 5) -> float:
+    """Seconds that a run takes until its result is there, after a first one."""
+    found = []
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        run().sum().item()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found[1:])
 
 
 def forward_macs(model: torch.nn.Module, size: int, supports: int) -> int:

@@ -3,6 +3,7 @@ from .anatomies import HARDER_FAMILIES
 from .appearance import CUES, Look, draw_look, render
 from .label_maps import FAMILIES
 from .objects import varied
+from .on_device import Sketch
 from .options import Acquisition, Appearance, Changes
 from .scenes import Scene
 
@@ -15,6 +16,7 @@ __all__ = [
     'Changes',
     'Look',
     'Scene',
+    'Sketch',
     'acquire',
     'draw_look',
     'render',

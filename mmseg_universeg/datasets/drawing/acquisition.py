@@ -1,5 +1,7 @@
 """What imaging does to pictures: noise, low resolution, compression and the like."""
 
+from dataclasses import fields
+
 import cv2
 import numpy as np
 
@@ -31,49 +33,67 @@ def acquire(
         ``images``, from 0 to 1 each, and ``masks``.
     """
     num, height, width = images.shape
-    negative = draw_strength(rng, acquisition.negative)
-    exposure = draw_strength(rng, acquisition.exposure)
-    vignetting = draw_strength(rng, acquisition.vignetting)
-    reach = draw_strength(rng, acquisition.partial_volume)
-    shrink = draw_strength(rng, acquisition.low_resolution)
-    rician = draw_strength(rng, acquisition.rician)
-    speckle = draw_strength(rng, acquisition.speckle)
-    quality = draw_strength(rng, acquisition.compression)
-    border = draw_strength(rng, acquisition.black_borders)
+    strengths = draw_strengths(rng, acquisition)
     grain = rng.uniform(1.0, 3.0)
 
-    if negative:
+    if negative := strengths['negative']:
         flipped = rng.random(num) < negative
         images[flipped] = 1 - images[flipped]
-    if exposure:
+    if exposure := strengths['exposure']:
         images **= np.exp(rng.normal(0, exposure, (num, 1, 1))).astype(np.float32)
-    if vignetting:
-        ys, xs = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
-        squares = (ys[:, None] ** 2 + xs**2).astype(np.float32) / 2
-        images *= 1 - vignetting * squares
-    if reach:
+    if vignetting := strengths['vignetting']:
+        images *= vignette((height, width), vignetting)
+    if reach := strengths['partial_volume']:
         images[:] = _mix_slices(rng, images, reach)
-    if shrink > 1:
-        small = (max(8, round(width / shrink)), max(8, round(height / shrink)))
+    if (shrink := strengths['low_resolution']) > 1:
         for image in images:
-            coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-            image[:] = cv2.resize(coarse, (width, height))
-    if rician:
+            image[:] = _lower_resolution(image, shrink)
+    if rician := strengths['rician']:
         noise = rng.standard_normal((2, *images.shape), dtype=np.float32) * rician
         images[:] = np.sqrt((images + noise[0]) ** 2 + noise[1] ** 2)
-    if speckle:
+    if speckle := strengths['speckle']:
         cells = min(height, width) / grain
         images *= 1 + speckle * smooth_fields(rng, num, (height, width), cells)
     _stretch(images)
-    if quality:
+    if quality := strengths['compression']:
         for image in images:
             image[:] = _compress(image, round(quality))
-    if border:
-        black = _black_borders(rng, images.shape, border)
+    if border := strengths['black_borders']:
+        black = black_borders(rng, images.shape, border)
         black[(masks * ~black).mean((1, 2)) < least] = False
         images *= ~black
         masks *= ~black
     return _stretch(images), masks
+
+
+def draw_strengths(
+    rng: np.random.Generator, acquisition: Acquisition
+) -> dict[str, float]:
+    """How strongly each effect happens to a task, by its name; 0 where it does not."""
+    return {
+        effect.name: draw_strength(rng, getattr(acquisition, effect.name))
+        for effect in fields(acquisition)
+    }
+
+
+def vignette(shape: tuple[int, int], share: float) -> np.ndarray:
+    """What is left of the brightness, float32 (H, W), if corners lose a share of it."""
+    ys, xs = (np.linspace(-1, 1, side) for side in shape)
+    squares = (ys[:, None] ** 2 + xs**2).astype(np.float32) / 2
+    return 1 - np.float32(share) * squares
+
+
+def coarse_side(side: int, shrink: float) -> int:
+    """Pixels of an image's side at low resolution."""
+    return max(8, round(side / shrink))
+
+
+def _lower_resolution(image: np.ndarray, shrink: float) -> np.ndarray:
+    """An image (H, W), shrunk and enlarged again."""
+    height, width = image.shape
+    small = coarse_side(width, shrink), coarse_side(height, shrink)
+    coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    return cv2.resize(coarse, (width, height))
 
 
 def _stretch(images: np.ndarray) -> np.ndarray:
@@ -111,7 +131,7 @@ def _compress(image: np.ndarray, quality: int) -> np.ndarray:
     return cv2.imdecode(code, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
 
 
-def _black_borders(
+def black_borders(
     rng: np.random.Generator, shape: tuple[int, int, int], share: float
 ) -> np.ndarray:
     """What is black of N images, bool (N, H, W).

@@ -1,17 +1,56 @@
 """From label maps to images: what distinguishes a drawn task's foreground."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .fields import smooth_fields
+from .fields import grid, smooth_fields, upsample
 from .objects import draw_strength
 from .options import Appearance, Changes
 from .scenes import Scene
 
 # What tells the foreground from its neighbours.
 CUES = ('intensity', 'texture', 'place')
+
+TEXTURES = ('grain', 'spots', 'ridges', 'fibres')
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A pattern: grain, spots, ridges or fibres.
+
+    Attributes:
+        kind: Which of ``TEXTURES``.
+        nodes: Noise of deviation 1 on a coarse grid, float32 (rows, columns).
+        threshold: Of spots, above which the smooth field is seen.
+        linear: Of fibres, float (2, 2): where in the field (x, y) a pixel is taken
+            from, which stretches it along one direction.
+    """
+
+    kind: str
+    nodes: np.ndarray
+    threshold: float = 0.0
+    linear: np.ndarray | None = None
+
+    def pattern(self, shape: tuple[int, int]) -> np.ndarray:
+        """The pattern (H, W), float32, of mean 0 and deviation 1."""
+        field = upsample(self.nodes, shape)
+        if self.kind == 'spots':
+            field = np.maximum(field - self.threshold, 0)
+        elif self.kind == 'ridges':
+            field = np.abs(field)
+        elif self.kind == 'fibres':
+            field = cv2.warpAffine(
+                field,
+                np.pad(self.linear, ((0, 0), (0, 1))),
+                shape[::-1],
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REFLECT_101,
+            )
+        field -= field.mean()
+        return field / (field.std() + 1e-6)
 
 
 @dataclass(frozen=True)
@@ -25,7 +64,7 @@ class Look:
         cue: What the foreground is found by, one of ``CUES``.
         means: Mean intensity of each label, (L,).
         jitter: Deviation of each mean from image to image, (L,).
-        textures: Patterns of deviation 1, float32 (T, 2H, 2W).
+        textures: T patterns, of which each image shows a part of one of 2H x 2W.
         pattern: Which texture each label has, (L,).
         grain: Amplitude of each label's texture, (L,).
         shading: Amplitude of a slow change within each label, (L,).
@@ -42,7 +81,7 @@ class Look:
     cue: str
     means: np.ndarray
     jitter: np.ndarray
-    textures: np.ndarray
+    textures: Sequence[Texture]
     pattern: np.ndarray
     grain: np.ndarray
     shading: np.ndarray
@@ -62,33 +101,19 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 def draw_texture(
     rng: np.random.Generator, shape: tuple[int, int], coarsest: float
-) -> np.ndarray:
-    """One pattern (H, W), float32, of mean 0 and deviation 1.
-
-    Grain, spots, ridges or fibres, of a width from 1.5 to ``coarsest`` pixels.
-    """
+) -> Texture:
+    """A texture for patterns (H, W), of a width from 1.5 to ``coarsest`` pixels."""
     spot = _log_uniform(rng, 1.5, max(coarsest, 2.0))
-    kind = rng.choice(['grain', 'spots', 'ridges', 'fibres'])
-    texture = smooth_fields(rng, 1, shape, min(shape) / spot)[0]
+    kind = str(rng.choice(TEXTURES))
+    nodes = rng.standard_normal(grid(shape, min(shape) / spot), dtype=np.float32)
     if kind == 'spots':
-        texture = np.maximum(texture - rng.uniform(0.3, 1.3), 0)
-    elif kind == 'ridges':
-        texture = np.abs(texture)
-    elif kind == 'fibres':
-        # Stretch the pattern along one direction.
+        return Texture(kind, nodes, threshold=rng.uniform(0.3, 1.3))
+    if kind == 'fibres':
         angle, stretch = rng.uniform(0, np.pi), rng.uniform(3, 8)
         along = np.array([np.cos(angle), np.sin(angle)])
-        matrix = np.zeros((2, 3))
-        matrix[:, :2] = np.eye(2) - (1 - 1 / stretch) * np.outer(along, along)
-        texture = cv2.warpAffine(
-            texture,
-            matrix,
-            shape[::-1],
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-    texture -= texture.mean()
-    return texture / (texture.std() + 1e-6)
+        linear = np.eye(2) - (1 - 1 / stretch) * np.outer(along, along)
+        return Texture(kind, nodes, linear=linear)
+    return Texture(kind, nodes)
 
 
 def touching(labels: np.ndarray, foreground: int, num_labels: int) -> np.ndarray:
@@ -156,7 +181,7 @@ def draw_look(
     means = (order + rng.uniform(0.1, 0.9, num_labels)) / num_labels
     coarsest = min(radius, min(size) / 6) if cue == 'texture' else min(size) / 6
     double = (2 * size[0], 2 * size[1])
-    textures = np.stack([draw_texture(rng, double, coarsest) for _ in range(3)])
+    textures = [draw_texture(rng, double, coarsest) for _ in range(3)]
     pattern = rng.integers(0, len(textures), num_labels)
     grain = np.abs(rng.normal(0, rng.uniform(*appearance.texture), num_labels))
 
@@ -215,7 +240,10 @@ def render(rng: np.random.Generator, labels: np.ndarray, look: Look) -> np.ndarr
     jitter = rng.normal(0, look.jitter, (num, len(look.means)))
     means, shading = _tables(look.means + jitter), _tables(look.shading)
     grains = [
-        (k, _tables(np.where(look.pattern == k, look.grain, 0)))
+        (
+            look.textures[k].pattern((2 * height, 2 * width)),
+            _tables(np.where(look.pattern == k, look.grain, 0)),
+        )
         for k in np.unique(look.pattern[look.grain > 0])
     ]
     images = rng.standard_normal(labels.shape, dtype=np.float32)
@@ -225,13 +253,12 @@ def render(rng: np.random.Generator, labels: np.ndarray, look: Look) -> np.ndarr
         clean = cv2.LUT(label, shading)
         clean *= slow[2 * n]
         clean += cv2.LUT(label, means[n])
-        for k, grain in grains:
-            pattern = look.textures[k, top : top + height, left : left + width]
-            clean += cv2.LUT(label, grain) * pattern
+        for pattern, grain in grains:
+            part = pattern[top : top + height, left : left + width]
+            clean += cv2.LUT(label, grain) * part
         if look.faint:
-            lost = _lost_contrast(rng, label == look.foreground, look.faint)
-            counts = np.bincount(label[label != look.foreground], minlength=1)
-            clean += lost * (means[n][counts.argmax()] - clean)
+            lost, towards = lose_contrast(rng, label, look)
+            clean += lost * (means[n][towards] - clean)
         if look.rim:
             clean[_borders(label)] += look.rim
         sigma = look.blur * rng.uniform(0.8, 1.25)
@@ -246,14 +273,24 @@ def render(rng: np.random.Generator, labels: np.ndarray, look: Look) -> np.ndarr
     return 1 - images if look.invert else images
 
 
-def _lost_contrast(
-    rng: np.random.Generator, mask: np.ndarray, most: float
-) -> np.ndarray:
-    """Share (H, W) that each object of a mask (H, W) loses, from 0 to ``most``."""
+def lose_contrast(
+    rng: np.random.Generator, label: np.ndarray, look: Look
+) -> tuple[np.ndarray, int]:
+    """Which objects of the foreground are faint in an image, and how much.
+
+    Args:
+        rng: Source of each object's share.
+        label: Label map uint8 (H, W).
+        look: Its ``foreground``, and in ``faint`` the most that an object loses.
+
+    Returns:
+        Shares of contrast lost, float32 (H, W), and to which label: the largest.
+    """
+    mask = label == look.foreground
     count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
-    lost = rng.uniform(0, most, count).astype(np.float32)
+    lost = rng.uniform(0, look.faint, count).astype(np.float32)
     lost[0] = 0
-    return lost[parts]
+    return lost[parts], int(np.bincount(label[~mask], minlength=1).argmax())
 
 
 def _tables(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,9 @@ import numpy as np
 
 from .options import Changes
 
+# Cubic interpolation between nodes averages noise; this makes up for it.
+NODE_DEVIATION = 1.18
+
 
 def smooth_fields(
     rng: np.random.Generator, num_fields: int, shape: tuple[int, int], cells: float
@@ -23,17 +26,30 @@ def smooth_fields(
     Returns:
         float32 (num_fields, H, W) of mean about 0 and deviation about 1.
     """
+    nodes = (num_fields, *grid(shape, cells))
+    return upsample(rng.standard_normal(nodes, dtype=np.float32), shape)
+
+
+def grid(shape: tuple[int, int], cells: float) -> tuple[int, int]:
+    """Rows and columns of the nodes of a smooth field."""
     step = min(shape) / cells
     # Two more nodes than cells keep the replicated border of cv2 outside.
     rows, cols = (max(2, round(side / step)) + 2 for side in shape)
-    nodes = rng.standard_normal((num_fields, rows, cols), dtype=np.float32)
-    nodes *= 1.18  # cubic interpolation between nodes averages noise
-    down, across = _upsampling(rows, shape[0]), _upsampling(cols, shape[1])
+    return rows, cols
+
+
+def upsample(nodes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Smooth fields (..., H, W) through nodes (..., rows, columns), float32.
+
+    Nodes of deviation 1 give fields of deviation about 1.
+    """
+    down, across = (upsampling(n, p) for n, p in zip(nodes.shape[-2:], shape))
+    nodes = nodes * np.float32(NODE_DEVIATION)
     return down @ (nodes @ across.T)
 
 
 @lru_cache(maxsize=32)
-def _upsampling(nodes: int, pixels: int) -> np.ndarray:
+def upsampling(nodes: int, pixels: int) -> np.ndarray:
     """What cv2 interpolates between nodes, as a matrix, float32 (pixels, nodes).
 
     About one cell at either end, which the border of cv2 affects, is left out.

@@ -27,6 +27,9 @@ class EpisodeAugmentation(BaseTransform):
 
     Args:
         transforms: Transforms of single images, as configs or callables.
+
+    Raises:
+        ValueError: If the episode is a sketch, without images.
     """
 
     def __init__(self, transforms: Sequence[dict]) -> None:
@@ -41,6 +44,12 @@ class EpisodeAugmentation(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Augment ``results['images']``."""
         images = results['images']
+        if 'sketch' in images[0]:
+            raise ValueError(
+                f'task {results.get("task")!r}: its images are not drawn before the '
+                f'model has them; take {type(self).__name__} out of the pipeline or '
+                'set sketch=False of SyntheticTasksDataset'
+            )
         if not _any_foreground(images):
             results['images'] = self.augment(images)
             return results

@@ -26,6 +26,10 @@ class PackEpisodeInputs(BaseTransform):
     - ``data_samples``: a ``SegDataSample`` whose ``gt_sem_seg`` (1, H, W) int64
       is the query's mask.
 
+    Where the query has a ``sketch`` (see ``SyntheticTasksDataset``), ``inputs`` is
+    ``dict(sketch)`` and ``gt_sem_seg`` is missing: ``EpisodeDataPreprocessor`` draws
+    both.
+
     Args:
         meta_keys: Keys of the query, or of the episode, that become metainfo of
             the data sample.
@@ -45,6 +49,9 @@ class PackEpisodeInputs(BaseTransform):
         """Pack ``results``."""
         images = results['images']
         query = images[0]
+        sample = SegDataSample(metainfo=self._metainfo(results, query))
+        if 'sketch' in query:
+            return dict(inputs=dict(sketch=query['sketch']), data_samples=sample)
         shape = query['img'].shape
         for image in images:
             _check_image(image, shape)
@@ -61,7 +68,6 @@ class PackEpisodeInputs(BaseTransform):
                 f'task {results.get("task")!r}: no support mask has any foreground, '
                 f'supports: {[image.get("img_path") for image in images[1:]]}'
             )
-        sample = SegDataSample(metainfo=self._metainfo(results, query))
         sample.gt_sem_seg = PixelData(data=torch.from_numpy(masks[0].astype(np.int64)))
         return dict(
             inputs=dict(

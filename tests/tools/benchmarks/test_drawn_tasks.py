@@ -39,16 +39,41 @@ def test_prints_speeds_their_ratio_and_what_keeps_up(run):
         rows = dict(re.findall(r'^ +(\S.*?)  +([\d.e+]+) .*\d$', table, re.M))
         speeds = {name: float(speed) for name, speed in rows.items()}
         families = {family.__name__ for family in (*FAMILIES, *HARDER_FAMILIES)}
-        assert set(speeds) == {'simple tasks', 'every kind', *families}
+        assert set(speeds) == {'simple tasks', 'every kind', 'sketches', *families}
         images = re.search(r'simple tasks +\S+ +(\S+)', table)[1]
         simple, every = speeds['simple tasks'], speeds['every kind']
         assert float(images) == pytest.approx(3 * simple, rel=0.01)
         ratio = float(re.search(r'every kind : simple +(\S+)', table)[1])
         assert ratio == pytest.approx(every / simple, rel=0.02, abs=0.01)
+        sketches = speeds['sketches']
+        ratio = float(re.search(r'sketches : every kind +(\S+)', table)[1])
+        assert ratio == pytest.approx(sketches / every, rel=0.02, abs=0.01)
         work = float(re.search(r'one training step: (\S+) GFLOP', table)[1])
-        batch, rate = re.search(r'of 8 in (\S+) s .* sustains (\S+) T', table).groups()
-        assert float(batch) == pytest.approx(8 / (2 * every), rel=0.02)
-        assert float(rate) == pytest.approx(2 * work * 2 * every / 1000, rel=0.02)
+        for what, speed in (('draw', every), ('sketch', sketches)):
+            batch, rate = re.search(
+                rf'processes {what} a batch of 8 in (\S+) s .* sustains (\S+) T', table
+            ).groups()
+            assert float(batch) == pytest.approx(8 / (2 * speed), rel=0.02)
+            assert float(rate) == pytest.approx(2 * work * 2 * speed / 1000, rel=0.02)
+        assert 'waits' not in table
+
+
+def test_measures_a_device(run):
+    toy = ['--image-size', '16', '--support-size', '2', '--tasks', '2']
+    table = run(*toy, '--device', 'cpu')
+    sketching = float(re.search(r'sketch a batch of 8 in (\S+) s', table)[1])
+    drawing, share, training, waiting = map(
+        float,
+        re.search(
+            r'on cpu: the images of such a batch in (\S+) s, (\S+)% of a training '
+            r'step with them, in (\S+) s; beside 2 processes it waits (\d+)%',
+            table,
+        ).groups(),
+    )
+    assert 0 < drawing < training
+    assert share / 100 == pytest.approx(drawing / training, rel=0.01)
+    wanted = max(0, 1 - training / sketching)
+    assert waiting / 100 == pytest.approx(wanted, abs=0.01)
 
 
 class OneConvolution(torch.nn.Module):

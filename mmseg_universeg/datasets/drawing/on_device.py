@@ -1,0 +1,316 @@
+"""The images of drawn tasks made in torch, on the device that trains.
+
+`render` and `acquire` do the same as the functions of `appearance` and `acquisition`
+of these names, step for step, and are tested against them. What is random and small
+comes from ``rng`` as it does there, what is large from ``noise``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .acquisition import black_borders, coarse_side, draw_strengths, vignette
+from .appearance import Look, Texture, lose_contrast
+from .fields import NODE_DEVIATION, grid, upsampling
+from .options import Acquisition
+
+# Gives standard normal numbers, float32 of a shape, on the device.
+Noise = Callable[[tuple[int, ...]], Tensor]
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A drawn task whose images are still to be made.
+
+    Attributes:
+        labels: Label maps uint8 (N, H, W).
+        look: What they look like.
+        acquisition: What imaging does to them.
+        least: Share of an image that a mask has to keep.
+        seed: Of what is random in this.
+    """
+
+    labels: Tensor
+    look: Look
+    acquisition: Acquisition
+    least: float
+    seed: int
+
+    @torch.no_grad()
+    def draw(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
+        """Make the images on a device.
+
+        The same again on the same kind of device; other kinds draw other noise.
+
+        Returns:
+            Images float32 (N, H, W), from 0 to 1 each, and masks float32 (N, H, W) of
+            0 and 1.
+        """
+        rng = np.random.default_rng(self.seed)
+        generator = torch.Generator(device).manual_seed(self.seed)
+
+        def noise(shape: tuple[int, ...]) -> Tensor:
+            return torch.randn(shape, generator=generator, device=device)
+
+        # In full precision, also where a model in training calls this.
+        with torch.autocast(torch.device(device).type, enabled=False):
+            images = render(rng, noise, self.labels, self.look)
+            masks = (self.labels.to(device) == self.look.foreground).float()
+            return acquire(rng, noise, images, masks, self.least, self.acquisition)
+
+
+def render(
+    rng: np.random.Generator, noise: Noise, labels: Tensor, look: Look
+) -> Tensor:
+    """Images (N, H, W), float32 from 0 to 1 each, of label maps uint8 (N, H, W)."""
+    num, height, width = labels.shape
+    slow = smooth_fields(noise, 2 * num, (height, width), 2.5)
+    jitter = rng.normal(0, look.jitter, (num, len(look.means)))
+    white = noise((num, height, width)) * look.noise
+    tops, lefts, faint, sigmas = [], [], [], []
+    for label in labels.numpy():
+        tops.append(rng.integers(0, height + 1))
+        lefts.append(rng.integers(0, width + 1))
+        if look.faint:
+            faint.append(lose_contrast(rng, label, look))
+        sigmas.append(look.blur * rng.uniform(0.8, 1.25))
+
+    def put(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(values)).to(slow)
+
+    device_labels = labels.to(slow.device)
+    index = device_labels.flatten(1).long()
+
+    def of_label(values: np.ndarray) -> Tensor:
+        """Values (N, H, W) of each pixel's label, given (L,) or (N, L)."""
+        return put(values).expand(num, -1).gather(1, index).view(slow[::2].shape)
+
+    means = look.means + jitter
+    clean = of_label(means) + of_label(look.shading) * slow[::2]
+    for k in np.unique(look.pattern[look.grain > 0]):
+        pattern = draw_pattern(look.textures[k], (2 * height, 2 * width), slow)
+        parts = torch.stack(
+            [pattern[y : y + height, x : x + width] for y, x in zip(tops, lefts)]
+        )
+        clean += of_label(np.where(look.pattern == k, look.grain, 0)) * parts
+    if look.faint:
+        shares, towards = zip(*faint)
+        middles = put(means[range(num), towards])[:, None, None]
+        clean += put(np.stack(shares)) * (middles - clean)
+    if look.rim:
+        clean += look.rim * _borders(device_labels)
+    clean = blur(clean, np.array(sigmas))
+    if look.bias:
+        clean *= torch.exp(look.bias * slow[1::2])
+    images = _stretch(clean + white) ** look.gamma
+    return 1 - images if look.invert else images
+
+
+def acquire(
+    rng: np.random.Generator,
+    noise: Noise,
+    images: Tensor,
+    masks: Tensor,
+    least: float,
+    acquisition: Acquisition,
+) -> tuple[Tensor, Tensor]:
+    """Pictures as an instrument would have taken them.
+
+    Args:
+        rng: Source of the choices.
+        noise: Source of the noise.
+        images: float32 (N, H, W) in [0, 1].
+        masks: float32 (N, H, W) of 0 and 1.
+        least: Share of an image that a mask has to keep.
+        acquisition: Chances and ranges.
+
+    Returns:
+        The images, from 0 to 1 each, and the masks.
+    """
+    num, height, width = images.shape
+    strengths = draw_strengths(rng, acquisition)
+    grain = rng.uniform(1.0, 3.0)
+
+    def put(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(images)
+
+    if negative := strengths['negative']:
+        flipped = put(rng.random(num) < negative)[:, None, None]
+        images = images + flipped * (1 - 2 * images)
+    if exposure := strengths['exposure']:
+        images = images ** put(np.exp(rng.normal(0, exposure, (num, 1, 1))))
+    if vignetting := strengths['vignetting']:
+        images = images * put(vignette((height, width), vignetting))
+    if reach := strengths['partial_volume']:
+        images = _mix_slices(noise, images, reach)
+    if (shrink := strengths['low_resolution']) > 1:
+        down = put(_lowering(height, coarse_side(height, shrink)))
+        across = put(_lowering(width, coarse_side(width, shrink)))
+        images = down @ images @ across.T
+    if rician := strengths['rician']:
+        along, aside = rician * noise((2, *images.shape))
+        images = torch.sqrt((images + along) ** 2 + aside**2)
+    if speckle := strengths['speckle']:
+        cells = min(height, width) / grain
+        images = images * (
+            1 + speckle * smooth_fields(noise, num, (height, width), cells)
+        )
+    images = _stretch(images)
+    if quality := strengths['compression']:
+        images = compress(images, round(quality))
+    if border := strengths['black_borders']:
+        seen = put(~black_borders(rng, images.shape, border))
+        kept = (masks * seen).sum((1, 2), keepdim=True) >= least * height * width
+        seen = torch.where(kept, seen, 1)
+        images, masks = images * seen, masks * seen
+    return _stretch(images), masks
+
+
+def smooth_fields(
+    noise: Noise, num_fields: int, shape: tuple[int, int], cells: float
+) -> Tensor:
+    """Smooth fields as those of `fields.smooth_fields`, float32 (num_fields, H, W)."""
+    return upsample(noise((num_fields, *grid(shape, cells))), shape)
+
+
+def upsample(nodes: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Smooth fields (..., H, W) through nodes (..., rows, columns)."""
+    down, across = (
+        torch.from_numpy(upsampling(n, p)).to(nodes)
+        for n, p in zip(nodes.shape[-2:], shape)
+    )
+    return down @ (NODE_DEVIATION * nodes @ across.T)
+
+
+def draw_pattern(texture: Texture, shape: tuple[int, int], like: Tensor) -> Tensor:
+    """A texture's pattern (H, W), of mean 0 and deviation 1, where ``like`` is."""
+    field = upsample(torch.from_numpy(texture.nodes).to(like), shape)
+    if texture.kind == 'spots':
+        field = (field - texture.threshold).clamp(min=0)
+    elif texture.kind == 'ridges':
+        field = field.abs()
+    elif texture.kind == 'fibres':
+        points = _pixels(shape, like) @ torch.from_numpy(texture.linear.T).to(like)
+        field = sample(field[None], points[None])[0]
+    field = field - field.mean()
+    return field / (field.std(correction=0) + 1e-6)
+
+
+def sample(images: Tensor, points: Tensor) -> Tensor:
+    """Values of images (N, H, W) at points (N, H, W, 2), x before y, in pixels.
+
+    Between pixels they are bilinear, and mirrored at the outermost ones.
+    """
+    last = points.new_tensor([images.shape[2] - 1, images.shape[1] - 1])
+    return F.grid_sample(
+        images[:, None],
+        2 * points / last - 1,
+        padding_mode='reflection',
+        align_corners=True,
+    )[:, 0]
+
+
+def blur(images: Tensor, sigmas: np.ndarray) -> Tensor:
+    """Gaussian blur of images (N, H, W) by deviations (N,), as OpenCV has it.
+
+    The kernel ends at four deviations; images are mirrored at their outermost pixels.
+    """
+    # OpenCV's number of taps is odd and about eight deviations and one.
+    reaches = np.rint(8 * sigmas + 1).astype(int)[:, None] // 2
+    steps = np.arange(-reaches.max(), reaches.max() + 1)
+    taps = np.exp(-(steps**2) / (2 * sigmas[:, None] ** 2)) * (abs(steps) <= reaches)
+    taps = torch.from_numpy(taps / taps.sum(1, keepdims=True)).to(images)
+    down, across = (
+        torch.einsum('nk,kij->nij', taps, _mirrored(side, steps[-1], images.device))
+        for side in images.shape[1:]
+    )
+    return down @ images @ across.mT
+
+
+@lru_cache(maxsize=32)
+def _mirrored(side: int, reach: int, device: torch.device) -> Tensor:
+    """For every step up to ``reach``, which pixel lies there: 0 and 1, (steps, H, H).
+
+    At [k, i, j] is 1 where i + k - reach, mirrored into the image, is j.
+    """
+    pixels = torch.arange(side) + torch.arange(-reach, reach + 1)[:, None]
+    period = max(2 * (side - 1), 1)
+    pixels = pixels.remainder(period)
+    return F.one_hot(torch.minimum(pixels, period - pixels), side).float().to(device)
+
+
+# Table K.1 of ITU-T T.81, the quantisation of luminance at quality 50.
+QUANTISATION = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+
+
+def compress(images: Tensor, quality: int) -> Tensor:
+    """Images (N, H, W) in [0, 1] after JPEG compression (ITU-T T.81) of 1 to 100."""
+    height, width = images.shape[1:]
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    steps = np.clip((QUANTISATION * scale + 50) // 100, 1, 255)
+    steps = torch.from_numpy(steps).to(images)[:, None]
+    basis = torch.from_numpy(cv2.dct(np.eye(8), flags=cv2.DCT_ROWS).T).to(images)
+    padding = (0, -width % 8, 0, -height % 8)
+    levels = F.pad(torch.round(255 * images) - 128, padding, mode='replicate')
+    # Blocks (N, rows, 8, columns, 8), transformed along both axes of 8.
+    blocks = levels.unflatten(2, (-1, 8)).unflatten(1, (-1, 8))
+    there = torch.einsum('ui,nricj,vj->nrucv', basis, blocks, basis)
+    kept = steps * torch.round(there / steps)
+    back = torch.einsum('ui,nrucv,vj->nricj', basis, kept, basis)
+    levels = torch.round(back.flatten(3).flatten(1, 2) + 128).clamp(0, 255)
+    return levels[:, :height, :width] / 255
+
+
+def _mix_slices(noise: Noise, images: Tensor, reach: float) -> Tensor:
+    """Mean of each image and of two that are bent by up to ``reach`` pixels or so."""
+    num, height, width = images.shape
+    bends = reach * smooth_fields(noise, 2 * num, (height, width), 3)
+    bends = torch.stack([bends[::2], bends[1::2]], -1)
+    middle = _pixels((height, width), images)
+    sides = sample(images, middle - bends) + sample(images, middle + bends)
+    return 0.5 * images + 0.25 * sides
+
+
+def _pixels(shape: tuple[int, int], like: Tensor) -> Tensor:
+    """Coordinates (H, W, 2) of the pixels, x before y, where ``like`` is."""
+    ys, xs = (torch.arange(side).to(like) for side in shape)
+    return torch.stack(torch.meshgrid(xs, ys, indexing='xy'), -1)
+
+
+@lru_cache(maxsize=32)
+def _lowering(side: int, small: int) -> np.ndarray:
+    """What OpenCV makes of a line that is shrunk and enlarged, float32 (side, side)."""
+    units = np.eye(side, dtype=np.float32)
+    coarse = cv2.resize(units, (side, small), interpolation=cv2.INTER_AREA)
+    return cv2.resize(coarse, (side, side))
+
+
+def _stretch(images: Tensor) -> Tensor:
+    """Scale each image to [0, 1]."""
+    images = images - images.amin((1, 2), keepdim=True)
+    return images / images.amax((1, 2), keepdim=True).clamp(min=1e-6)
+
+
+def _borders(labels: Tensor) -> Tensor:
+    """Where a label differs from that above or to the left, bool (N, H, W)."""
+    borders = torch.zeros(labels.shape, dtype=torch.bool, device=labels.device)
+    borders[:, :, 1:] = labels[:, :, 1:] != labels[:, :, :-1]
+    borders[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    return borders
