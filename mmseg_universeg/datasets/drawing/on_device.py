@@ -68,7 +68,17 @@ class Sketch:
 def render(
     rng: np.random.Generator, noise: Noise, labels: Tensor, look: Look
 ) -> Tensor:
-    """Images (N, H, W), float32 from 0 to 1 each, of label maps uint8 (N, H, W)."""
+    """Images of label maps.
+
+    Args:
+        rng: Source of what is random and small.
+        noise: Source of the noise; the images are where its tensors are.
+        labels: uint8 (N, H, W), on the CPU.
+        look: The appearance of the labels.
+
+    Returns:
+        float32 (N, H, W), from 0 to 1 each.
+    """
     num, height, width = labels.shape
     slow = smooth_fields(noise, 2 * num, (height, width), 2.5)
     jitter = rng.normal(0, look.jitter, (num, len(look.means)))
