@@ -55,11 +55,11 @@ class SyntheticTasksDataset(Dataset):
     0.5 to 80 % foreground, ``seg_fields``, ``img_shape``, ``ori_shape``,
     ``task`` (family and cue) and ``img_path``, a made-up name.
 
-    With ``sketch`` the images are left to the model's device, where they are many
-    times faster drawn: ``images`` is then a single results dict, that of the query,
-    with ``sketch`` (:class:`drawing.Sketch`) in place of images and masks. Only
-    ``PackEpisodeInputs`` takes it, and ``EpisodeDataPreprocessor`` draws. Label maps
-    and looks are those of ``sketch=False``, noise and the like are others.
+    With ``sketch`` the images are left to the model's device, two thirds of the work:
+    ``images`` is then a single results dict, that of the query, with ``sketch``
+    (:class:`drawing.Sketch`) in place of image and mask. Only ``PackEpisodeInputs``
+    takes it, and ``EpisodeDataPreprocessor`` draws. Label maps and looks are those of
+    ``sketch=False``, noise and the like are others.
 
     Args:
         pipeline: Transforms of episodes.

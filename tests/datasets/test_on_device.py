@@ -1,7 +1,7 @@
 """Images of drawn tasks made in torch: those that numpy and OpenCV make."""
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -138,6 +138,30 @@ def test_acquisition_is_that_of_numpy(sketches, strengths):
     assert changed > len(sketches[::4]) / 2
     if 'black_borders' in strengths:
         assert 0 < kept_whole < len(sketches[::4])
+
+
+def test_all_is_computed_where_the_noise_is(sketches):
+    """Few operations take tensors of the meta device and of another one."""
+    everything = {
+        effect.name: (1.0, value, value)
+        for effect, value in zip(
+            fields(Acquisition), (0.4, 0.4, 0.7, 2.5, 1.7, 0.1, 0.3, 50, 0.15)
+        )
+    }
+    for sketch in sketches[::3]:
+        rng = np.random.default_rng(0)
+
+        def noise(shape):
+            return torch.empty(shape, device='meta')
+
+        images = on_device.render(rng, noise, sketch.labels, sketch.look)
+        masks = torch.empty(images.shape, device='meta')
+        drawn = on_device.acquire(
+            rng, noise, images, masks, MIN_SHARE, Acquisition(**everything)
+        )
+        for found in (images, *drawn):
+            assert found.device.type == 'meta'
+            assert found.shape == sketch.labels.shape
 
 
 def test_nothing_happens_to_images_by_default():
