@@ -11,6 +11,7 @@ from mmseg.registry import DATASETS, TRANSFORMS
 from torch.utils.data import Dataset
 
 from ..utils import SupportSize, seeded
+from ..utils.threads import one_blas_thread
 from .drawing import (
     FAMILIES,
     HARDER_FAMILIES,
@@ -133,6 +134,7 @@ class SyntheticTasksDataset(Dataset):
             images = self.draw_task(rng, self.support_size(idx) + 1)
             return self.pipeline(dict(images=images, task=images[0]['task']))
 
+    @one_blas_thread()
     def draw_task(self, rng: np.random.Generator, num_images: int) -> list[dict]:
         """Draw one task.
 

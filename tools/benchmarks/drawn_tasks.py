@@ -2,10 +2,10 @@
 
 Those of a config's options, all together and family by family, against the simple
 tasks that the defaults draw; and as sketches, whose images the model's device makes.
-Beside it, the network's work for a task and how much of it a device would have to do
-before two loader processes fall behind it. With --device, how long that device takes
-for the images of a batch of sketches and for a training step on them, and whether two
-processes keep it busy.
+Beside it, the network's work for a task, how long a loader of two processes takes for
+a batch, and how much of that work a device would have to do before it waits. With
+--device, how long that device takes for the images of a batch of sketches and for a
+training step on them, and whether the loader keeps it busy.
 
     python tools/benchmarks/drawn_tasks.py
     python tools/benchmarks/drawn_tasks.py --image-size 64 --support-size 16
@@ -23,6 +23,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
+from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmseg_universeg import config_path
@@ -62,15 +63,18 @@ def main() -> None:
             f'one training step: {work / 1e9:.4g} GFLOP (multiply-adds) per task, '
             'three times the forward pass'
         )
-        for what, each in (('draw', speed), ('sketch', sketches)):
-            drawn = PROCESSES * each
+        for what in ('draw', 'sketch'):
+            dataset = make_dataset(size, args, sketch=what == 'sketch', **options)
+            seconds = time_loader(dataset, batches=args.tasks)
             print(
-                f'{PROCESSES} processes {what} a batch of {BATCH} in '
-                f'{BATCH / drawn:.3g} s and fall behind a device that sustains '
-                f'{2 * work * drawn / 1e12:.3g} TFLOP/s (a multiply-add being two)'
+                f'{PROCESSES} processes {what} a batch of {BATCH} in {seconds:.3g} s '
+                'and fall behind a device that sustains '
+                f'{2 * work * BATCH / seconds / 1e12:.3g} TFLOP/s (a multiply-add '
+                'being two)'
             )
         if args.device:
-            print_device(model, size, args, BATCH / (PROCESSES * sketches), **options)
+            print_device(model.to(args.device), dataset, seconds)
+            model.to('cpu')
 
 
 def parse_args() -> argparse.Namespace:
@@ -93,12 +97,7 @@ def parse_args() -> argparse.Namespace:
 
 def print_speed(name: str, size: int, args: argparse.Namespace, **options) -> float:
     """Print a row; return the tasks per second."""
-    dataset = SyntheticTasksDataset(
-        image_size=(size, size),
-        support_size=args.support_size,
-        pipeline=[dict(type='PackEpisodeInputs')],
-        **options,
-    )
+    dataset = make_dataset(size, args, **options)
     dataset[args.tasks]  # a warm-up
     start = time.perf_counter()
     for idx in range(args.tasks):
@@ -109,23 +108,37 @@ def print_speed(name: str, size: int, args: argparse.Namespace, **options) -> fl
     return speed
 
 
-def print_device(
-    model: InContextSegmentor,
-    size: int,
-    args: argparse.Namespace,
-    seconds: float,
-    **options,
-) -> None:
-    """Print the device's times for a batch that processes sketch in ``seconds``."""
-    dataset = SyntheticTasksDataset(
+def make_dataset(
+    size: int, args: argparse.Namespace, **options
+) -> SyntheticTasksDataset:
+    return SyntheticTasksDataset(
         image_size=(size, size),
         support_size=args.support_size,
         pipeline=[dict(type='PackEpisodeInputs')],
-        sketch=True,
         **options,
     )
+
+
+def time_loader(dataset: SyntheticTasksDataset, batches: int) -> float:
+    """Seconds that a loader takes for a batch while nothing else is done."""
+    loader = DataLoader(
+        dataset, BATCH, num_workers=PROCESSES, collate_fn=pseudo_collate
+    )
+    drawn = iter(loader)
+    # As many as are drawn ahead.
+    for _ in range(loader.prefetch_factor * PROCESSES):
+        next(drawn)
+    start = time.perf_counter()
+    for _ in range(batches):
+        next(drawn)
+    return (time.perf_counter() - start) / batches
+
+
+def print_device(
+    model: InContextSegmentor, dataset: SyntheticTasksDataset, seconds: float
+) -> None:
+    """Print a device's times for a batch that a loader sketches in ``seconds``."""
     batch = pseudo_collate([dataset[idx] for idx in range(BATCH)])
-    model.to(args.device)
 
     def draw() -> torch.Tensor:
         return model.data_preprocessor(batch)['inputs']['img']
@@ -139,12 +152,11 @@ def print_device(
 
     drawing, training = median_time(draw), median_time(step)
     print(
-        f'on {args.device}: the images of such a batch in {drawing:.3g} s, '
+        f'on {model.device}: the images of such a batch in {drawing:.3g} s, '
         f'{drawing / training:.2%} of a training step with them, in {training:.3g} s; '
         f'beside {PROCESSES} processes it waits '
         f'{max(0.0, 1 - training / seconds):.0%} of the time'
     )
-    model.to('cpu')
 
 
 def median_time(run: Callable[[], torch.Tensor], times: int = 5) -> float:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ...utils.threads import one_blas_thread
+
 
 def grid_displacement(
     height: int, width: int, grid_size: int, std: float
@@ -33,7 +35,8 @@ def grid_displacement(
     """
     vectors = np.random.normal(0, std, (grid_size, grid_size, 2)).astype(np.float32)
     rows, columns = bicubic_matrix(grid_size, height), bicubic_matrix(grid_size, width)
-    planes = rows @ np.moveaxis(vectors, -1, 0) @ columns.T
+    with one_blas_thread():
+        planes = rows @ np.moveaxis(vectors, -1, 0) @ columns.T
     return np.moveaxis(planes, 0, -1)
 
 

@@ -3,6 +3,7 @@
 import re
 import runpy
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -49,12 +50,12 @@ def test_prints_speeds_their_ratio_and_what_keeps_up(run):
         ratio = float(re.search(r'sketches : every kind +(\S+)', table)[1])
         assert ratio == pytest.approx(sketches / every, rel=0.02, abs=0.01)
         work = float(re.search(r'one training step: (\S+) GFLOP', table)[1])
-        for what, speed in (('draw', every), ('sketch', sketches)):
+        for what in ('draw', 'sketch'):
             batch, rate = re.search(
                 rf'processes {what} a batch of 8 in (\S+) s .* sustains (\S+) T', table
             ).groups()
-            assert float(batch) == pytest.approx(8 / (2 * speed), rel=0.02)
-            assert float(rate) == pytest.approx(2 * work * 2 * speed / 1000, rel=0.02)
+            wanted = 2 * 8 * work / float(batch) / 1000
+            assert float(rate) == pytest.approx(wanted, rel=0.02)
         assert 'waits' not in table
 
 
@@ -74,6 +75,24 @@ def test_measures_a_device(run):
     assert share / 100 == pytest.approx(drawing / training, rel=0.01)
     wanted = max(0, 1 - training / sketching)
     assert waiting / 100 == pytest.approx(wanted, abs=0.01)
+
+
+class Slow(torch.utils.data.Dataset):
+    """Items that take a known time."""
+
+    def __len__(self) -> int:
+        return 10_000
+
+    def __getitem__(self, idx: int) -> dict:
+        time.sleep(0.01)
+        return dict(idx=idx)
+
+
+def test_a_loader_is_timed_by_the_batch():
+    time_loader = runpy.run_path(str(SCRIPT))['time_loader']
+    # Two processes take 40 ms for eight items, more on a loaded machine; of twelve
+    # batches at most four may have been there before.
+    assert time_loader(Slow(), 12) > 8 / 12 * 0.04
 
 
 class OneConvolution(torch.nn.Module):
