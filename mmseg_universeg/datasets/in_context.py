@@ -86,7 +86,8 @@ class InContextDataset(Dataset):
 
     Raises:
         ValueError: If an argument is out of range, a data set has no image, no
-            image holds a class or a task has fewer than S + 1 images that do.
+            image holds a class, a task has fewer than S + 1 images that do, or some
+            data sets sketch their tasks and others do not.
     """
 
     METAINFO = dict(

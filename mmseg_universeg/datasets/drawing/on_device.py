@@ -236,23 +236,20 @@ def blur(images: Tensor, sigmas: np.ndarray) -> Tensor:
     steps = np.arange(-reaches.max(), reaches.max() + 1)
     taps = np.exp(-(steps**2) / (2 * sigmas[:, None] ** 2)) * (abs(steps) <= reaches)
     taps = torch.from_numpy(taps / taps.sum(1, keepdims=True)).to(images)
-    down, across = (
-        torch.einsum('nk,kij->nij', taps, _mirrored(side, steps[-1], images.device))
-        for side in images.shape[1:]
-    )
-    return down @ images @ across.mT
+    return _filter_columns(_filter_columns(images, taps).mT, taps).mT
 
 
-@lru_cache(maxsize=32)
-def _mirrored(side: int, reach: int, device: torch.device) -> Tensor:
-    """For every step up to ``reach``, which pixel lies there: 0 and 1, (steps, H, H).
-
-    At [k, i, j] is 1 where i + k - reach, mirrored into the image, is j.
-    """
-    pixels = torch.arange(side) + torch.arange(-reach, reach + 1)[:, None]
-    period = max(2 * (side - 1), 1)
-    pixels = pixels.remainder(period)
-    return F.one_hot(torch.minimum(pixels, period - pixels), side).float().to(device)
+def _filter_columns(images: Tensor, taps: Tensor) -> Tensor:
+    """Filter the columns of images (N, H, W) by their own taps (N, odd number)."""
+    height, reach = images.shape[1], taps.shape[1] // 2
+    # The tap of each row around an output row: a band, zero beside it.
+    padded = F.pad(taps, (height - 1, height - 1))
+    band = padded.unfold(1, height + 2 * reach, 1).flip(1)
+    around = torch.arange(-reach, height + reach, device=images.device)
+    period = max(2 * (height - 1), 1)
+    mirrored = around.remainder(period)
+    rows = torch.minimum(mirrored, period - mirrored)
+    return band @ images.index_select(1, rows)
 
 
 # Table K.1 of ITU-T T.81, the quantisation of luminance at quality 50.
