@@ -194,10 +194,14 @@ def finished(
     """Return the figures of a run, and the iterations or epochs of a training.
 
     Raises:
-        ValueError: The run has not finished.
+        ValueError: The run has not finished, or its scores cannot be read.
     """
     if tested:
-        return json.loads((folder / f'{folder.name}.json').read_text()), None
+        file = folder / f'{folder.name}.json'
+        try:
+            return json.loads(file.read_text()), None
+        except json.JSONDecodeError as error:
+            raise ValueError(f'{file}: no JSON of a test ({error})') from error
     file = folder / 'vis_data' / 'scalars.json'
     lines = file.read_text().splitlines() if file.is_file() else []
     # The line of a killed run may be cut off.

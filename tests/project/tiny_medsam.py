@@ -33,6 +33,6 @@ train_dataloader = dict(
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=3)
 default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=1),
+    logger=dict(type='MainProcessLoggerHook', interval=1),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=3),
 )

@@ -158,6 +158,14 @@ def test_a_test_counts_with_its_checkpoint(write, make):
     assert cells(row) == ['exp', '0', '0.700', '0.600', '-', '-', command]
 
 
+def test_refuses_scores_that_two_processes_have_written(write, make):
+    tested = write('a', test={'case/DSC': 0.7}, stamp='20261121_130000')
+    (file,) = tested.glob('*/2*.json')
+    file.write_text(file.read_text() + '}')
+    with pytest.raises(SystemExit, match=r'130000\.json: no JSON of a test'):
+        make(tested)
+
+
 def test_the_newest_run_counts_and_what_it_resumed(write, make):
     write('a', TRAINED[:3], seconds=600)
     write('a', TRAINED[:3], stamp='20261121_130000', seconds=60)

@@ -1,5 +1,11 @@
 from .beit_window import BEiTWindowHook
+from .logger import MainProcessLoggerHook
 from .overlay import CaseOverlayHook
 from .support_set import SupportSetHook
 
-__all__ = ['BEiTWindowHook', 'CaseOverlayHook', 'SupportSetHook']
+__all__ = [
+    'BEiTWindowHook',
+    'CaseOverlayHook',
+    'MainProcessLoggerHook',
+    'SupportSetHook',
+]
