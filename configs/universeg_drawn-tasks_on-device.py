@@ -8,7 +8,7 @@ train_dataloader = dict(
         batch_size=8,
         support_size=32,
         datasets=[
-            dict(drawn, sketch=True)
+            dict(drawn, sketch=True, support_maps=8)
             for drawn in _base_.train_dataloader.dataset.datasets
         ],
     ),

@@ -25,6 +25,7 @@ from .drawing import (
     render,
     varied,
 )
+from .drawing.fields import Pose
 from .drawing.label_maps import Family
 
 # Share of an image that the foreground may take.
@@ -60,7 +61,8 @@ class SyntheticTasksDataset(Dataset):
     ``images`` is then a single results dict, that of the query, with ``sketch``
     (:class:`drawing.Sketch`) in place of image and mask. Only ``PackEpisodeInputs``
     takes it, and ``EpisodeDataPreprocessor`` draws. Label maps and looks are those of
-    ``sketch=False``, noise and the like are others.
+    ``sketch=False``, noise and the like are others. With ``support_maps`` only so many
+    label maps are drawn for the supports; the device deforms them to the others.
 
     Args:
         pipeline: Transforms of episodes.
@@ -77,6 +79,8 @@ class SyntheticTasksDataset(Dataset):
         changes: Ranges by the names of :class:`drawing.Changes`.
         acquisition: Ranges by the names of :class:`drawing.Acquisition`.
         sketch: Whether to leave the drawing of the images to the model's device.
+        support_maps: Most label maps of the supports that are drawn for a sketch;
+            by default all.
 
     Raises:
         ValueError: If an argument is out of range, or a name is not known.
@@ -99,6 +103,7 @@ class SyntheticTasksDataset(Dataset):
         changes: dict = {},  # noqa: B006
         acquisition: dict = {},  # noqa: B006
         sketch: bool = False,
+        support_maps: int | None = None,
     ) -> None:
         if np.shape(image_size) != (2,) or min(image_size) < 16:
             raise ValueError(
@@ -107,6 +112,11 @@ class SyntheticTasksDataset(Dataset):
             )
         if seed < 0:
             raise ValueError(f'seed must be at least 0, found {seed}')
+        if support_maps is not None and (not sketch or support_maps < 1):
+            raise ValueError(
+                'support_maps must be a number from 1, with sketch=True, '
+                f'found {support_maps!r} with sketch={sketch}'
+            )
         self.pipeline = ComposeBuilt(
             [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline]
         )
@@ -117,7 +127,7 @@ class SyntheticTasksDataset(Dataset):
         self.appearance = Appearance.of(appearance)
         self.changes = Changes.of(changes)
         self.acquisition = Acquisition.of(acquisition)
-        self.sketch = sketch
+        self.sketch, self.support_maps = sketch, support_maps
 
     @property
     def metainfo(self) -> dict:
@@ -147,7 +157,10 @@ class SyntheticTasksDataset(Dataset):
         """
         family, scene, reference, foreground = self._draw_scene(rng)
         scene = varied(rng, scene, foreground, self.changes)
-        labels = self._draw_labels(rng, scene, reference, foreground, num_images)
+        num_maps = num_images
+        if self.support_maps is not None:
+            num_maps = min(num_images, 1 + self.support_maps)
+        labels = self._draw_labels(rng, scene, reference, foreground, num_maps)
         look = draw_look(
             rng, labels[:4], foreground, scene, self.appearance, self.changes
         )
@@ -157,14 +170,17 @@ class SyntheticTasksDataset(Dataset):
             task=f'{family}-{look.cue}',
         )
         if self.sketch:
+            seed = int(rng.integers(2**32))
             sketch = Sketch(
                 torch.from_numpy(labels),
+                num_images,
+                scene.pose or Pose.draw(rng, self.changes),
                 look,
                 self.acquisition,
-                MIN_SHARE,
-                seed=int(rng.integers(2**32)),
+                (MIN_SHARE, MAX_SHARE),
+                seed,
             )
-            name = f'{shared["task"]}-{sketch.seed:08x}'
+            name = f'{shared["task"]}-{seed:08x}'
             return [dict(**shared, sketch=sketch, img_path=f'{name}-000.png')]
         images = render(rng, labels, look)
         masks = (labels == foreground).astype(np.uint8)

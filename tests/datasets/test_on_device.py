@@ -25,9 +25,11 @@ from mmseg_universeg.datasets.drawing import (
     acquire,
     on_device,
     render,
+    varied,
 )
 from mmseg_universeg.datasets.drawing.appearance import TEXTURES, draw_texture
-from mmseg_universeg.datasets.synthetic import MIN_SHARE, find_options
+from mmseg_universeg.datasets.drawing.fields import Pose, deform, smooth_fields
+from mmseg_universeg.datasets.synthetic import MAX_SHARE, MIN_SHARE, find_options
 from mmseg_universeg.datasets.transforms import AugmentEach
 from mmseg_universeg.models import EpisodeDataPreprocessor
 
@@ -159,9 +161,80 @@ def test_all_is_computed_where_the_noise_is(sketches):
         drawn = on_device.acquire(
             rng, noise, images, masks, MIN_SHARE, Acquisition(**everything)
         )
-        for found in (images, *drawn):
+        bent = on_device.deform(rng, noise, sketch.labels.to('meta'), sketch.pose)
+        for found in (images, *drawn, bent):
             assert found.device.type == 'meta'
             assert found.shape == sketch.labels.shape
+
+
+@pytest.mark.parametrize('size', [SIZE, (56, 40)])
+def test_windows_are_those_of_opencv(size):
+    rng = np.random.default_rng(0)
+    canvas = smooth_fields(rng, 5, size, 4).argmax(0).astype(np.uint8)
+    changes = Changes(any_way=0.5, scale=(0.1, 0.4), shift=(0.05, 0.3))
+    mirrored = set()
+    for number in range(20):
+        pose = Pose.draw(rng, changes)
+        mirrored.add(pose.mirror)
+        wanted_rng, rng_here = twins(number)
+        wanted = deform(wanted_rng, canvas, 3, size, min(size), pose)
+        labels = torch.from_numpy(canvas).expand(3, *size)
+        found = on_device.deform(rng_here, numpy_noise(rng_here), labels, pose)
+        assert found.dtype == torch.uint8
+        # Where a point is halfway between two pixels either may be the nearest.
+        assert np.mean(found.numpy() != wanted) < 1e-3
+        assert np.mean(wanted[0] != canvas) > 0.1
+        assert wanted_rng.random() == rng_here.random()
+    assert mirrored == {False, True}
+
+
+STILL = Pose(0.0, 0.0, 0.0, 0.0, False, 0.0, 2.0)
+
+
+def sketch_of_squares(pose, num_images=8):
+    """A query with a square at the left, three supports with one elsewhere."""
+    labels = torch.zeros(4, 32, 32, dtype=torch.uint8)
+    for n, (top, left) in enumerate([(12, 0), (4, 12), (12, 20), (20, 12)]):
+        labels[n, top : top + 8, left : left + 8] = 1
+    options = dict(image_size=(32, 32), families=dict(blobs=1.0), support_size=1)
+    look = SyntheticTasksDataset(**options, sketch=True)[0]['images'][0]['sketch'].look
+    look = replace(look, foreground=1, jitter=look.jitter[:1] * np.zeros(9))
+    look = replace(look, means=np.arange(9) / 9, pattern=np.zeros(9, int))
+    look = replace(look, grain=np.zeros(9), shading=np.zeros(9))
+    return Sketch(labels, num_images, pose, look, Acquisition(), (0.05, 0.9), 3)
+
+
+def test_further_images_are_of_the_supports_in_turn():
+    sketch = sketch_of_squares(STILL)
+    images, masks = sketch.draw('cpu')
+    turns = [0, 1, 2, 3, 1, 2, 3, 1]
+    assert torch.equal(masks, sketch.labels[turns].float())
+    # The masks repeat, the images do not.
+    assert (images[4] - images[1]).abs().mean() > 1e-3
+    # As many images as label maps: none is needed again.
+    _, masks = replace(sketch, num_images=4).draw('cpu')
+    assert torch.equal(masks, sketch.labels.float())
+
+
+def test_further_images_are_deformed_within_the_limits():
+    moved = replace(STILL, shift=0.1, elastic=0.1)
+    sketch = replace(sketch_of_squares(moved, num_images=40), shares=(0.02, 0.9))
+    _, masks = sketch.draw('cpu')
+    assert torch.equal(masks[:4], sketch.labels.float())
+    again = sketch.labels[[1 + n % 3 for n in range(36)]].float()
+    share = masks[4:].mean((1, 2))
+    assert share.min() >= 0.02 and share.max() <= 0.9
+    changed = (masks[4:] != again).any(2).any(1)
+    assert changed.float().mean() > 0.9
+    assert len(masks[4:][changed].flatten(1).unique(dim=0)) == changed.sum()
+
+    # A square is a sixteenth of an image; hardly a window of another width has that.
+    wide = replace(sketch, pose=replace(STILL, scale=3.0), shares=(0.06, 0.065))
+    _, masks = wide.draw('cpu')
+    kept = (masks[4:] == again).all(2).all(1)
+    assert kept.sum() > 25
+    share = masks.mean((1, 2))
+    assert share.min() >= 0.06 and share.max() <= 0.065
 
 
 def test_nothing_happens_to_images_by_default():
@@ -272,6 +345,55 @@ def test_values_are_in_range_and_no_mask_is_empty(sketches):
         cut += not torch.equal(masks, whole)
     # By black borders only.
     assert 0 < cut < 0.3 * len(sketches)
+
+
+def test_few_label_maps_give_many_images(options):
+    options = {**options, 'acquisition': {}}
+    distinct = []
+    for family in (*FAMILIES, *HARDER_FAMILIES):
+        own = {**options, 'families': {family.__name__: 1.0}}
+        dataset = SyntheticTasksDataset(
+            **own, support_size=(1, 9), sketch=True, support_maps=2
+        )
+        for idx in range(12):
+            sketch = dataset[idx]['images'][0]['sketch']
+            supports = dataset.support_size(idx)
+            assert len(sketch.labels) == min(3, supports + 1)
+            images, masks = sketch.draw('cpu')
+            assert images.shape == masks.shape == (supports + 1, *SIZE)
+            share = masks.mean((1, 2))
+            assert share.min() >= MIN_SHARE - 1e-6 and share.max() <= MAX_SHARE + 1e-6
+            drawn = (sketch.labels == sketch.look.foreground).float()
+            assert torch.equal(masks[: len(drawn)], drawn)
+            different = len(masks[3:].flatten(1).unique(dim=0))
+            distinct.append((different, len(masks[3:])))
+    different, all_of_them = np.sum(distinct, 0)
+    assert different > 0.95 * all_of_them > 500
+
+
+def test_images_are_deformed_as_their_prototype_is(options):
+    for family in (*FAMILIES, *HARDER_FAMILIES):
+        own = {**options, 'families': {family.__name__: 1.0}}
+        seen = []
+        for idx in range(20):
+            rng = np.random.default_rng(idx)
+            scene = family(rng, SIZE, Changes.of(own['changes']))
+            seen.append(scene.pose)
+            everything = Changes(distractors=(1.0, 1, 8))
+            assert varied(rng, scene, 0, everything).pose is scene.pose
+        # Where there is no prototype, in any task's way.
+        assert (seen == [None] * 20) == (
+            family.__name__ in ('nested', 'instances', 'lesion', 'lookalikes', 'packed')
+        )
+
+
+@pytest.mark.parametrize(
+    'arguments', [dict(support_maps=4), dict(sketch=True, support_maps=0)]
+)
+def test_support_maps_are_of_sketches(arguments):
+    wanted = 'support_maps must be a number from 1, with sketch=True, found [40] with'
+    with pytest.raises(ValueError, match=wanted):
+        SyntheticTasksDataset(**arguments)
 
 
 def test_label_maps_and_masks_are_those_of_drawn_tasks(options):

@@ -1,11 +1,12 @@
 """Tasks and images per second of the generator of drawn tasks, in one process.
 
 Those of a config's options, all together and family by family, against the simple
-tasks that the defaults draw; and as sketches, whose images the model's device makes.
-Beside it, the network's work for a task, how long a loader of two processes takes for
-a batch, and how much of that work a device would have to do before it waits. With
---device, how long that device takes for the images of a batch of sketches and for a
-training step on them, and whether the loader keeps it busy.
+tasks that the defaults draw; and as sketches, whose images the model's device makes, of
+all label maps and of few, which it deforms to the others. Beside it, the network's work
+for a task, how long a loader of two processes takes for a batch, and how much of that
+work a device would have to do before it waits. With --device, how long that device
+takes for the images of a batch of sketches of few label maps and for a training step on
+them, and whether the loader keeps it busy.
 
     python tools/benchmarks/drawn_tasks.py
     python tools/benchmarks/drawn_tasks.py --image-size 64 --support-size 16
@@ -31,7 +32,7 @@ from mmseg_universeg.datasets import SyntheticTasksDataset
 from mmseg_universeg.datasets.synthetic import find_options
 from mmseg_universeg.models import InContextSegmentor
 
-PROCESSES, BATCH = 2, 8
+PROCESSES, BATCH, FEW_MAPS = 2, 8, 8
 
 
 def main() -> None:
@@ -53,8 +54,11 @@ def main() -> None:
         simple = print_speed('simple tasks', size, args)
         speed = print_speed('every kind', size, args, **options)
         print(f'{"every kind : simple":>22}{speed / simple:9.2f}')
-        sketches = print_speed('sketches', size, args, sketch=True, **options)
-        print(f'{"sketches : every kind":>22}{sketches / speed:9.2f}')
+        sketched = dict(options, sketch=True)
+        few = dict(sketched, support_maps=FEW_MAPS)
+        for name, own in (('sketches', sketched), ('of few maps', few)):
+            ratio = print_speed(name, size, args, **own) / speed
+            print(f'{f"{name} : every kind":>22}{ratio:9.2f}')
         for name, weight in (options.get('families') or {}).items():
             own = {**options, 'families': {name: weight or 1.0}}
             print_speed(name, size, args, **own)
@@ -63,8 +67,9 @@ def main() -> None:
             f'one training step: {work / 1e9:.4g} GFLOP (multiply-adds) per task, '
             'three times the forward pass'
         )
-        for what in ('draw', 'sketch'):
-            dataset = make_dataset(size, args, sketch=what == 'sketch', **options)
+        ways = {'draw': options, 'sketch': sketched, 'sketch with few maps': few}
+        for what, own in ways.items():
+            dataset = make_dataset(size, args, **own)
             seconds = time_loader(dataset, batches=args.tasks)
             print(
                 f'{PROCESSES} processes {what} a batch of {BATCH} in {seconds:.3g} s '

@@ -134,22 +134,40 @@ def deform(
     bends *= pose.elastic / pose.elastic_cells * pixels_per_unit
     windows = np.empty((num_images, height, width), np.uint8)
     for n in range(num_images):
-        angle = rng.uniform(-pose.rotation, pose.rotation)
-        zoom = np.exp(rng.normal(0, pose.scale))
-        stretch = np.exp(rng.normal(0, pose.stretch) / 2)
-        shift = rng.normal(0, pose.shift, 2) + rng.uniform(-roam, roam, 2)
-        turn = np.array(
-            [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-        )
-        linear = turn * [stretch * zoom, zoom / stretch] * pixels_per_unit
-        if pose.mirror and rng.random() < 0.5:
-            linear[:, 0] *= -1
-        offset = shift * pixels_per_unit + middle
+        linear, shift = draw_window(rng, pose, pixels_per_unit, roam)
+        starts = (shift + middle).tolist()
         points = bends[2 * n : 2 * n + 2]
-        for point, (by_x, by_y), start in zip(points, linear.tolist(), offset.tolist()):
+        for point, (by_x, by_y), start in zip(points, linear.tolist(), starts):
             point += by_x * xs + start
             point += by_y * ys
         windows[n] = cv2.remap(
             canvas, *points, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
         )
     return windows
+
+
+def draw_window(
+    rng: np.random.Generator, pose: Pose, pixels_per_unit: float, roam: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where one image looks at its prototype, but for the elastic displacement.
+
+    Args:
+        rng: Source of it.
+        pose: Spread of the deformations.
+        pixels_per_unit: Prototype pixels along the shorter side of the image.
+        roam: Largest further translation, in image sides.
+
+    Returns:
+        A matrix float64 (2, 2) from positions (x, y) in the image, in units of its
+        shorter side from its middle, to pixels of the prototype, and the shift (2,) of
+        the middle in pixels.
+    """
+    angle = rng.uniform(-pose.rotation, pose.rotation)
+    zoom = np.exp(rng.normal(0, pose.scale))
+    stretch = np.exp(rng.normal(0, pose.stretch) / 2)
+    shift = rng.normal(0, pose.shift, 2) + rng.uniform(-roam, roam, 2)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = turn * [stretch * zoom, zoom / stretch] * pixels_per_unit
+    if pose.mirror and rng.random() < 0.5:
+        linear[:, 0] *= -1
+    return linear, shift * pixels_per_unit

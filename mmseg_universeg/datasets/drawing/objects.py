@@ -56,7 +56,7 @@ def varied(
     tissues = scene.tissues
     if tissues is not None:
         tissues = [*tissues, max(tissues) + 1]
-    return Scene(draw, [*scene.chances, 0.0], scene.graded, tissues)
+    return Scene(draw, [*scene.chances, 0.0], scene.graded, tissues, scene.pose)
 
 
 def draw_strength(rng: np.random.Generator, option: Sequence[float]) -> float:

@@ -1,8 +1,9 @@
 """The images of drawn tasks made in torch, on the device that trains.
 
-`render` and `acquire` do the same as the functions of `appearance` and `acquisition`
-of these names, step for step, and are tested against them. What is random and small
-comes from ``rng`` as it does there, what is large from ``noise``.
+`deform`, `render` and `acquire` do the same as the functions of these names in
+`fields`, `appearance` and `acquisition`, step for step, and are tested against them.
+What is random and small comes from ``rng`` as it does there, what is large from
+``noise``.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 from .acquisition import black_borders, coarse_side, draw_strengths, vignette
 from .appearance import Look, Texture, lose_contrast
-from .fields import NODE_DEVIATION, grid, upsampling
+from .fields import NODE_DEVIATION, Pose, draw_window, grid, upsampling
 from .options import Acquisition
 
 # Gives standard normal numbers, float32 of a shape, on the device.
@@ -29,17 +30,22 @@ class Sketch:
     """A drawn task whose images are still to be made.
 
     Attributes:
-        labels: Label maps uint8 (N, H, W).
-        look: What they look like.
+        labels: Label maps uint8 (M, H, W), the query's first.
+        num_images: How many images N the task has. Where that is more than M, those of
+            the supports serve several times, each time deformed.
+        pose: How they are deformed.
+        look: What the label maps look like.
         acquisition: What imaging does to them.
-        least: Share of an image that a mask has to keep.
+        shares: Least and most of an image that the foreground may take.
         seed: Of what is random in this.
     """
 
     labels: Tensor
+    num_images: int
+    pose: Pose
     look: Look
     acquisition: Acquisition
-    least: float
+    shares: tuple[float, float]
     seed: int
 
     @torch.no_grad()
@@ -60,9 +66,53 @@ class Sketch:
 
         # In full precision, also where a model in training calls this.
         with torch.autocast(torch.device(device).type, enabled=False):
-            images = render(rng, noise, self.labels, self.look)
-            masks = (self.labels.to(device) == self.look.foreground).float()
-            return acquire(rng, noise, images, masks, self.least, self.acquisition)
+            labels = self.labels.to(device)
+            if further := self.num_images - len(labels):
+                # One after the other, and never the query's.
+                again = labels[1 + torch.arange(further) % (len(labels) - 1)]
+                bent = deform(rng, noise, again, self.pose)
+                usable = self._usable(bent)[:, None, None]
+                labels = torch.cat([labels, torch.where(usable, bent, again)])
+            images = render(rng, noise, labels, self.look)
+            masks = (labels == self.look.foreground).float()
+            least = self.shares[0]
+            return acquire(rng, noise, images, masks, least, self.acquisition)
+
+    def _usable(self, labels: Tensor) -> Tensor:
+        """Which label maps (N, H, W) keep their foreground within the limits."""
+        share = (labels == self.look.foreground).float().mean((1, 2))
+        least, most = self.shares
+        return (share >= least) & (share <= most)
+
+
+def deform(
+    rng: np.random.Generator, noise: Noise, labels: Tensor, pose: Pose
+) -> Tensor:
+    """Label maps seen through deformed windows, mirrored at their outermost pixels.
+
+    Each is looked at as `fields.deform` looks at a canvas.
+
+    Args:
+        rng: Source of what is small.
+        noise: Source of the elastic displacement.
+        labels: uint8 (N, H, W), where the noise is.
+        pose: Spread of the deformations.
+
+    Returns:
+        uint8 (N, H, W), values of the nearest pixels.
+    """
+    num, height, width = labels.shape
+    side = min(height, width)
+    bends = smooth_fields(noise, 2 * num, (height, width), pose.elastic_cells)
+    bends = bends * (pose.elastic / pose.elastic_cells * side)
+    windows = zip(*(draw_window(rng, pose, side) for _ in range(num)))
+    linear, shift = (torch.from_numpy(np.stack(each)).to(bends) for each in windows)
+    middle = bends.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    places = (_pixels((height, width), bends) - middle) / side
+    points = torch.einsum('hwi,noi->nhwo', places, linear)
+    points += (shift + middle)[:, None, None]
+    points += torch.stack([bends[::2], bends[1::2]], -1)
+    return sample(labels.to(bends), points, 'nearest').to(labels)
 
 
 def render(
@@ -73,7 +123,7 @@ def render(
     Args:
         rng: Source of what is random and small.
         noise: Source of the noise; the images are where its tensors are.
-        labels: uint8 (N, H, W), on the CPU.
+        labels: uint8 (N, H, W), on any device.
         look: The appearance of the labels.
 
     Returns:
@@ -84,7 +134,9 @@ def render(
     jitter = rng.normal(0, look.jitter, (num, len(look.means)))
     white = noise((num, height, width)) * look.noise
     tops, lefts, faint, sigmas = [], [], [], []
-    for label in labels.numpy():
+    # Objects are told apart on the CPU.
+    maps = labels.cpu().numpy() if look.faint else labels
+    for label in maps:
         tops.append(rng.integers(0, height + 1))
         lefts.append(rng.integers(0, width + 1))
         if look.faint:
@@ -94,8 +146,8 @@ def render(
     def put(values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(values)).to(slow)
 
-    device_labels = labels.to(slow.device)
-    index = device_labels.flatten(1).long()
+    labels = labels.to(slow.device)
+    index = labels.flatten(1).long()
 
     def of_label(values: np.ndarray) -> Tensor:
         """Values (N, H, W) of each pixel's label, given (L,) or (N, L)."""
@@ -114,7 +166,7 @@ def render(
         middles = put(means[range(num), towards])[:, None, None]
         clean += put(np.stack(shares)) * (middles - clean)
     if look.rim:
-        clean += look.rim * _borders(device_labels)
+        clean += look.rim * _borders(labels)
     clean = blur(clean, np.array(sigmas))
     if look.bias:
         clean *= torch.exp(look.bias * slow[1::2])
@@ -212,15 +264,17 @@ def draw_pattern(texture: Texture, shape: tuple[int, int], like: Tensor) -> Tens
     return field / (field.std(correction=0) + 1e-6)
 
 
-def sample(images: Tensor, points: Tensor) -> Tensor:
+def sample(images: Tensor, points: Tensor, mode: str = 'bilinear') -> Tensor:
     """Values of images (N, H, W) at points (N, H, W, 2), x before y, in pixels.
 
-    Between pixels they are bilinear, and mirrored at the outermost ones.
+    Between pixels they are bilinear, or those of the ``'nearest'``; they are mirrored
+    at the outermost ones.
     """
     last = points.new_tensor([images.shape[2] - 1, images.shape[1] - 1])
     return F.grid_sample(
         images[:, None],
         2 * points / last - 1,
+        mode,
         padding_mode='reflection',
         align_corners=True,
     )[:, 0]

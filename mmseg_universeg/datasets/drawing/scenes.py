@@ -20,12 +20,14 @@ class Scene:
         graded: Whether labels are numbered from the outside to the inside, so
             that intensities may rise with the number.
         tissues: What each label consists of, where labels of one tissue look alike.
+        pose: How images of one prototype differ; None where each is drawn afresh.
     """
 
     draw: Callable[[np.random.Generator, int], np.ndarray]
     chances: Sequence[float]
     graded: bool = False
     tissues: Sequence[int] | None = None
+    pose: Pose | None = None
 
 
 def deformed(
@@ -44,7 +46,7 @@ def deformed(
             rng, canvas.labels, num_images, size, canvas.pixels_per_unit, pose, roam
         )
 
-    return Scene(draw, chances, graded, tissues)
+    return Scene(draw, chances, graded, tissues, pose)
 
 
 def afresh(
