@@ -1,5 +1,6 @@
 # For a GPU: as universeg_drawn-tasks.py, but eight episodes of 32 supports at a time,
-# and two loader workers that draw label maps alone; the device makes the images.
+# and two loader workers that draw nine label maps of a task; the device deforms those
+# of the supports to as many as it needs and makes the images.
 _base_ = ['universeg_drawn-tasks.py']
 train_dataloader = dict(
     batch_size=8,
