@@ -1,14 +1,14 @@
-# The weights that ship: UniverSeg trained on drawn tasks alone. Last part of the
-# training, 128x128; the parts before are universeg_drawn-tasks_simple.py and
-# universeg_drawn-tasks_64x64.py.
+# The weights that ship: UniverSeg trained on drawn tasks alone. Second part of the
+# training, 128x128, from the mean of two checkpoints of the first part,
+# universeg_drawn-tasks_32x32.py, which tools/export_weights.py makes.
 _base_ = [
     '_base_/models/universeg_v1.py',
     '_base_/datasets/drawn-tasks.py',
     '_base_/schedules/in-context_300.py',
     '_base_/default_runtime.py',
 ]
-load_from = 'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth'
-optim_wrapper = dict(optimizer=dict(lr=3e-4))
+load_from = 'work_dirs/universeg_drawn-tasks_32x32/mean.pth'
+optim_wrapper = dict(optimizer=dict(lr=2e-4))
 size = _base_.test_size
 # Memory bounds the batch: two episodes of 64 supports.
 train_dataloader = dict(
@@ -30,5 +30,3 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-train_cfg = dict(val_interval=100)
-default_hooks = dict(checkpoint=dict(interval=50))

@@ -1,5 +1,5 @@
-# The weights that ship, second part of their training: drawn tasks of every kind,
-# 64x64, up to 32 supports.
+# Tried and not part of the weights that ship: drawn tasks of every kind at 64x64, up to
+# 32 supports, after universeg_drawn-tasks_simple.py (docs/drawn-tasks.md).
 _base_ = [
     '_base_/models/universeg_v1.py',
     '_base_/datasets/drawn-tasks.py',

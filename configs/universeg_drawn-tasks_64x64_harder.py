@@ -1,5 +1,6 @@
-# Tried and not part of the weights that ship: 3000 more steps at 64x64 after the second
-# part of their training, with more of the harder drawn tasks (docs/drawn-tasks.md).
+# Tried and not part of the weights that ship: 3000 more steps at 64x64 after
+# universeg_drawn-tasks_64x64.py, with more of the harder drawn tasks
+# (docs/drawn-tasks.md).
 _base_ = [
     '_base_/models/universeg_v1.py',
     '_base_/datasets/drawn-tasks_harder.py',

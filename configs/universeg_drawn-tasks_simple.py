@@ -1,4 +1,5 @@
-# The weights that ship, first part of their training: simple drawn tasks, 64x64.
+# From scratch on simple drawn tasks at 64x64; with other tasks, a start for one's own
+# (docs/drawn-tasks.md).
 _base_ = [
     '_base_/models/universeg_v1.py',
     '_base_/datasets/drawn-tasks_simple.py',

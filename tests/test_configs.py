@@ -33,9 +33,9 @@ CONTINUED = {
         'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth'
     ),
     'universeg_drawn-tasks_on-device.py': (
-        'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth'
+        'work_dirs/universeg_drawn-tasks_32x32/mean.pth'
     ),
-    'universeg_drawn-tasks.py': 'work_dirs/universeg_drawn-tasks_64x64/iter_1000.pth',
+    'universeg_drawn-tasks.py': 'work_dirs/universeg_drawn-tasks_32x32/mean.pth',
 }
 ADE20K = 'beit-b_upernet_uw-madison-gi.py'
 CACHED = 'medsam_vit-b_decoder-cached_flare22.py'
