@@ -33,7 +33,7 @@ NAMED_WEIGHTS = {
     'universeg_drawn-tasks': NamedWeights(
         str(Path(__file__).parent / 'universeg_drawn-tasks.pth'),
         'Apache-2.0',
-        '29a37f97ad8fd1885bf4fdfed9ff623f81699a64ad0c91f1b74dd7cd64d31bec',
+        '65b9902e123a0133b381c02e34c7394d61b62f1518cac5ccb2569ee154b98916',
     ),
     'universeg_v1-released': NamedWeights(
         'https://github.com/JJGO/UniverSeg/releases/download/weights/'
