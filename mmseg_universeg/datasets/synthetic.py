@@ -112,9 +112,11 @@ class SyntheticTasksDataset(Dataset):
             )
         if seed < 0:
             raise ValueError(f'seed must be at least 0, found {seed}')
-        if support_maps is not None and (not sketch or support_maps < 1):
+        if support_maps is not None and (
+            not sketch or not isinstance(support_maps, int) or support_maps < 1
+        ):
             raise ValueError(
-                'support_maps must be a number from 1, with sketch=True, '
+                'support_maps must be a whole number from 1, with sketch=True, '
                 f'found {support_maps!r} with sketch={sketch}'
             )
         self.pipeline = ComposeBuilt(

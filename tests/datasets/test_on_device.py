@@ -388,10 +388,18 @@ def test_images_are_deformed_as_their_prototype_is(options):
 
 
 @pytest.mark.parametrize(
-    'arguments', [dict(support_maps=4), dict(sketch=True, support_maps=0)]
+    'arguments',
+    [
+        dict(support_maps=4),
+        dict(sketch=True, support_maps=0),
+        dict(sketch=True, support_maps=4.5),
+        dict(sketch=True, support_maps='4'),
+    ],
 )
 def test_support_maps_are_of_sketches(arguments):
-    wanted = 'support_maps must be a number from 1, with sketch=True, found [40] with'
+    wanted = (
+        f'support_maps must be a whole number .* {arguments["support_maps"]!r} with'
+    )
     with pytest.raises(ValueError, match=wanted):
         SyntheticTasksDataset(**arguments)
 
