@@ -7,7 +7,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from ..datasets.drawing import Sketch
+from ..datasets.drawing import Sketch, draw_sketches
 
 
 @MODELS.register_module()
@@ -61,8 +61,9 @@ def draw_episodes(
         Lists of what an episode consists of, as `EpisodeDataPreprocessor` takes them.
     """
     episodes = dict(img=[], support_imgs=[], support_masks=[])
-    for sketch, sample in zip(sketches, samples, strict=True):
-        images, masks = (drawn[:, None] for drawn in sketch.draw(device))
+    drawn = draw_sketches(sketches, device)
+    for (images, masks), sample in zip(drawn, samples, strict=True):
+        images, masks = images[:, None], masks[:, None]
         sample.gt_sem_seg = PixelData(data=masks[0].long())
         episodes['img'].append(images[0])
         episodes['support_imgs'].append(images[1:])

@@ -23,8 +23,10 @@ from mmseg_universeg.datasets.drawing import (
     Changes,
     Sketch,
     acquire,
+    draw_sketches,
     on_device,
     render,
+    torch_filters,
     varied,
 )
 from mmseg_universeg.datasets.drawing.appearance import TEXTURES, draw_texture
@@ -57,9 +59,18 @@ def sketches(options):
     return found
 
 
-def numpy_noise(rng):
+def source(rng):
     """What is drawn in torch, from numpy's generator instead."""
-    return lambda shape: torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+    return on_device.Source(
+        rng,
+        lambda shape: torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
+    )
+
+
+def draw(sketch, device='cpu'):
+    """Images and masks of a sketch, without others."""
+    ((images, masks),) = draw_sketches([sketch], device)
+    return images, masks
 
 
 def twins(seed):
@@ -67,16 +78,19 @@ def twins(seed):
 
 
 def test_images_are_those_of_numpy(sketches):
+    """Those of many tasks of all families, made together."""
     happened = set()
-    for number, sketch in enumerate(sketches):
-        look, labels = sketch.look, sketch.labels
-        wanted_rng, rng = twins(number)
-        wanted = render(wanted_rng, labels.numpy(), look)
-        found = on_device.render(rng, numpy_noise(rng), labels, look)
+    looks = [sketch.look for sketch in sketches]
+    rngs = [np.random.default_rng(number) for number in range(len(sketches))]
+    labels = [sketch.labels[: 1 + n % 4] for n, sketch in enumerate(sketches)]
+    together = on_device.render([source(rng) for rng in rngs], labels, looks)
+    for number, (look, found) in enumerate(zip(looks, together, strict=True)):
+        wanted_rng = np.random.default_rng(number)
+        wanted = render(wanted_rng, labels[number].numpy(), look)
         assert found.dtype == torch.float32
         assert found.numpy() == pytest.approx(wanted, abs=5e-5)
         # As much was drawn, in the same order.
-        assert wanted_rng.random() == rng.random()
+        assert wanted_rng.random() == rngs[number].random()
         happened |= {name for name in ('faint', 'rim', 'bias') if getattr(look, name)}
         happened |= {('invert', look.invert)}
         used = np.unique(look.pattern[look.grain > 0])
@@ -114,29 +128,32 @@ def test_acquisition_is_that_of_numpy(sketches, strengths):
     happening = {name: (1.0, value, value) for name, value in strengths.items()}
     acquisition = Acquisition(**happening)
     changed = kept_whole = 0
+    rngs, images, masks, leasts = [], [], [], []
     for number, sketch in enumerate(sketches[::4]):
         look, labels = sketch.look, sketch.labels.numpy()
-        images = render(np.random.default_rng(number), labels, look)
-        masks = (labels == look.foreground).astype(np.uint8)
-        wanted_rng, rng = twins(number)
+        rngs.append(np.random.default_rng(number))
+        images.append(render(np.random.default_rng(number), labels, look))
+        masks.append((labels == look.foreground).astype(np.uint8))
         # Where borders leave too little of the mask there are none.
-        least = max(MIN_SHARE, 0.8 * np.median(masks.mean((1, 2))))
+        leasts.append(max(MIN_SHARE, 0.8 * np.median(masks[-1].mean((1, 2)))))
+    together = on_device.acquire(
+        [source(rng) for rng in rngs],
+        [torch.from_numpy(some) for some in images],
+        [torch.from_numpy(some).float() for some in masks],
+        leasts,
+        [acquisition] * len(rngs),
+    )
+    for number, (found, found_masks) in enumerate(together):
+        wanted_rng = np.random.default_rng(number)
+        image, mask = images[number], masks[number]
         wanted, wanted_masks = acquire(
-            wanted_rng, images.copy(), masks.copy(), least, acquisition
-        )
-        found, found_masks = on_device.acquire(
-            rng,
-            numpy_noise(rng),
-            torch.from_numpy(images),
-            torch.from_numpy(masks).float(),
-            least,
-            acquisition,
+            wanted_rng, image.copy(), mask.copy(), leasts[number], acquisition
         )
         assert found.numpy() == pytest.approx(wanted, abs=5e-5)
         assert np.array_equal(found_masks, wanted_masks)
-        assert wanted_rng.random() == rng.random()
-        changed += np.abs(wanted - images).max() > 0.01
-        kept_whole += np.array_equal(wanted_masks, masks)
+        assert wanted_rng.random() == rngs[number].random()
+        changed += np.abs(wanted - image).max() > 0.01
+        kept_whole += np.array_equal(wanted_masks, mask)
     assert changed > len(sketches[::4]) / 2
     if 'black_borders' in strengths:
         assert 0 < kept_whole < len(sketches[::4])
@@ -156,13 +173,17 @@ def test_all_is_computed_where_the_noise_is(sketches):
         def noise(shape):
             return torch.empty(shape, device='meta')
 
-        images = on_device.render(rng, noise, sketch.labels, sketch.look)
-        masks = torch.empty(images.shape, device='meta')
+        there = [on_device.Source(rng, noise)]
+        labels = [sketch.labels.to('meta')]
+        # Objects of faint ones are told apart on the CPU.
+        looks = [replace(sketch.look, faint=0.0)]
+        images = on_device.render(there, labels, looks)
+        masks = [torch.empty(images[0].shape, device='meta')]
         drawn = on_device.acquire(
-            rng, noise, images, masks, MIN_SHARE, Acquisition(**everything)
+            there, images, masks, [MIN_SHARE], [Acquisition(**everything)]
         )
-        bent = on_device.deform(rng, noise, sketch.labels.to('meta'), sketch.pose)
-        for found in (images, *drawn, bent):
+        bent = on_device.deform(there, labels, [sketch.pose])
+        for found in (*images, *drawn[0], *bent):
             assert found.device.type == 'meta'
             assert found.shape == sketch.labels.shape
 
@@ -179,7 +200,7 @@ def test_windows_are_those_of_opencv(size):
         wanted_rng, rng_here = twins(number)
         wanted = deform(wanted_rng, canvas, 3, size, min(size), pose)
         labels = torch.from_numpy(canvas).expand(3, *size)
-        found = on_device.deform(rng_here, numpy_noise(rng_here), labels, pose)
+        (found,) = on_device.deform([source(rng_here)], [labels], [pose])
         assert found.dtype == torch.uint8
         # Where a point is halfway between two pixels either may be the nearest.
         assert np.mean(found.numpy() != wanted) < 1e-3
@@ -206,20 +227,20 @@ def sketch_of_squares(pose, num_images=8):
 
 def test_further_images_are_of_the_supports_in_turn():
     sketch = sketch_of_squares(STILL)
-    images, masks = sketch.draw('cpu')
+    images, masks = draw(sketch)
     turns = [0, 1, 2, 3, 1, 2, 3, 1]
     assert torch.equal(masks, sketch.labels[turns].float())
     # The masks repeat, the images do not.
     assert (images[4] - images[1]).abs().mean() > 1e-3
     # As many images as label maps: none is needed again.
-    _, masks = replace(sketch, num_images=4).draw('cpu')
+    _, masks = draw(replace(sketch, num_images=4))
     assert torch.equal(masks, sketch.labels.float())
 
 
 def test_further_images_are_deformed_within_the_limits():
     moved = replace(STILL, shift=0.1, elastic=0.1)
     sketch = replace(sketch_of_squares(moved, num_images=40), shares=(0.02, 0.9))
-    _, masks = sketch.draw('cpu')
+    _, masks = draw(sketch)
     assert torch.equal(masks[:4], sketch.labels.float())
     again = sketch.labels[[1 + n % 3 for n in range(36)]].float()
     share = masks[4:].mean((1, 2))
@@ -230,7 +251,7 @@ def test_further_images_are_deformed_within_the_limits():
 
     # A square is a sixteenth of an image; hardly a window of another width has that.
     wide = replace(sketch, pose=replace(STILL, scale=3.0), shares=(0.06, 0.065))
-    _, masks = wide.draw('cpu')
+    _, masks = draw(wide)
     kept = (masks[4:] == again).all(2).all(1)
     assert kept.sum() > 25
     share = masks.mean((1, 2))
@@ -242,8 +263,8 @@ def test_nothing_happens_to_images_by_default():
     images[:, 0, 0], images[:, 0, 1] = 0, 1
     masks = (images > 0.5).float()
     rng = np.random.default_rng(0)
-    found, found_masks = on_device.acquire(
-        rng, numpy_noise(rng), images, masks, 0.005, Acquisition()
+    ((found, found_masks),) = on_device.acquire(
+        [source(rng)], [images], [masks], [0.005], [Acquisition()]
     )
     assert torch.equal(found, images)
     assert torch.equal(found_masks, masks)
@@ -255,8 +276,8 @@ def test_patterns_are_those_of_numpy(kind):
     textures = [draw_texture(rng, (60, 84), 8.0) for _ in range(40)]
     textures = [texture for texture in textures if texture.kind == kind]
     assert len(textures) > 3
-    for texture in textures:
-        found = on_device.draw_pattern(texture, (60, 84), torch.zeros(()))
+    patterns = on_device.draw_patterns(textures, (60, 84), torch.zeros(()))
+    for texture, found in zip(textures, patterns, strict=True):
         assert found.numpy() == pytest.approx(texture.pattern((60, 84)), abs=2e-4)
         assert found.mean() == pytest.approx(0, abs=1e-5)
         assert found.std(correction=0) == pytest.approx(1, abs=1e-4)
@@ -268,7 +289,7 @@ def test_blur_is_that_of_opencv(size):
     # The widest kernels are many times as wide as the smaller images.
     sigmas = np.array([0.1, 0.4, 0.8, 1.7, 3.3, 9.0])
     images = rng.random((len(sigmas), *size), np.float32)
-    found = on_device.blur(torch.from_numpy(images), sigmas)
+    found = torch_filters.blur(torch.from_numpy(images), sigmas)
     for image, sigma, one in zip(images, sigmas, found.numpy()):
         wanted = cv2.GaussianBlur(image, (0, 0), sigma)
         assert one == pytest.approx(wanted, abs=1e-5)
@@ -285,7 +306,7 @@ def test_compression_is_that_of_jpeg(quality):
     )
     images -= images.min((1, 2), keepdims=True)
     images /= images.max((1, 2), keepdims=True)
-    found = on_device.compress(torch.from_numpy(images), quality).numpy()
+    found = torch_filters.compress(torch.from_numpy(images), quality).numpy()
     levels = found * 255
     assert levels == pytest.approx(np.rint(levels), abs=1e-4)
     for image, one in zip(images, found):
@@ -301,9 +322,9 @@ def test_compression_is_that_of_jpeg(quality):
 
 def test_compression_is_a_block_of_cosines_at_a_time():
     image = np.random.default_rng(0).random((13, 24), np.float32)
-    found = on_device.compress(torch.from_numpy(image[None]), 50)[0]
+    found = torch_filters.compress(torch.from_numpy(image[None]), 50)[0]
     # Quality 50 has the steps of the standard's table, whose corners are these.
-    steps = on_device.QUANTISATION
+    steps = torch_filters.QUANTISATION
     assert (steps[0, 0], steps[0, 7], steps[7, 0], steps[7, 7]) == (16, 61, 72, 99)
     assert steps.sum() == 3688
     levels = np.pad(np.rint(255.0 * image) - 128, ((0, 3), (0, 0)), 'edge')
@@ -318,22 +339,45 @@ def test_compression_is_a_block_of_cosines_at_a_time():
 def test_a_sketch_draws_the_same_again_whatever_the_state_of_torch(sketches):
     for sketch in sketches[::6]:
         torch.manual_seed(0)
-        images, masks = sketch.draw('cpu')
+        images, masks = draw(sketch)
         torch.manual_seed(1)
         before = torch.get_rng_state()
         # In training models do this, whose products are of half precision.
         with torch.autocast('cpu', torch.bfloat16):
-            again, masks_again = sketch.draw(torch.device('cpu'))
+            again, masks_again = draw(sketch, torch.device('cpu'))
         assert torch.equal(torch.get_rng_state(), before)
         assert torch.equal(images, again) and torch.equal(masks, masks_again)
-        other, _ = replace(sketch, seed=sketch.seed + 1).draw('cpu')
+        other, _ = draw(replace(sketch, seed=sketch.seed + 1))
         assert (images - other).abs().mean() > 1e-3
+
+
+def test_tasks_drawn_together_are_those_drawn_alone(sketches):
+    """Also where they have other numbers of images, and label maps to deform."""
+    mixed = [
+        replace(sketch, num_images=4 + n % 3, labels=sketch.labels[: 3 + n % 2])
+        for n, sketch in enumerate(sketches[::7])
+    ]
+    together = draw_sketches(mixed, 'cpu')
+    assert [len(images) for images, _ in together] == [
+        sketch.num_images for sketch in mixed
+    ]
+    for sketch, (images, masks) in zip(mixed, together, strict=True):
+        alone, masks_alone = draw(sketch)
+        assert torch.equal(masks, masks_alone)
+        # But for levels of JPEG that rounding decides.
+        assert ((images - alone).abs() < 1e-5).float().mean() > 0.999
+
+
+def test_tasks_drawn_together_have_one_size(sketches):
+    other = replace(sketches[0], labels=sketches[0].labels[:, :32])
+    with pytest.raises(ValueError, match=r'differ in size: \[\(32, 56\), \(40, 56\)\]'):
+        draw_sketches([sketches[0], other], 'cpu')
 
 
 def test_values_are_in_range_and_no_mask_is_empty(sketches):
     cut = 0
     for sketch in sketches:
-        images, masks = sketch.draw('cpu')
+        images, masks = draw(sketch)
         assert images.shape == masks.shape == (4, *SIZE)
         assert images.dtype == masks.dtype == torch.float32
         assert images.amin((1, 2)).tolist() == [0] * 4
@@ -359,7 +403,7 @@ def test_few_label_maps_give_many_images(options):
             sketch = dataset[idx]['images'][0]['sketch']
             supports = dataset.support_size(idx)
             assert len(sketch.labels) == min(3, supports + 1)
-            images, masks = sketch.draw('cpu')
+            images, masks = draw(sketch)
             assert images.shape == masks.shape == (supports + 1, *SIZE)
             share = masks.mean((1, 2))
             assert share.min() >= MIN_SHARE - 1e-6 and share.max() <= MAX_SHARE + 1e-6
@@ -414,7 +458,7 @@ def test_label_maps_and_masks_are_those_of_drawn_tasks(options):
         images, (query,) = drawn[idx]['images'], sketched[idx]['images']
         assert query['task'] == images[0]['task']
         assert query['img_shape'] == query['ori_shape'] == SIZE
-        _, masks = query['sketch'].draw('cpu')
+        _, masks = draw(query['sketch'])
         assert np.array_equal(masks, [image['gt_seg_map'] for image in images])
 
 
@@ -425,9 +469,7 @@ def test_images_are_distributed_as_those_of_drawn_tasks(options):
         for idx in range(250):
             images = dataset[idx]['images']
             image = (
-                images[0]['sketch'].draw('cpu')[0][0].numpy()
-                if sketch
-                else images[0]['img']
+                draw(images[0]['sketch'])[0][0].numpy() if sketch else images[0]['img']
             )
             steps = np.abs(np.diff(image)).mean()
             found.append((image.mean(), image.std(), steps))
@@ -456,9 +498,10 @@ def test_episodes_are_what_a_sketch_draws_in_any_process(options):
             assert torch.equal(here['inputs'][key], there['inputs'][key])
         for n, sample in enumerate(here['data_samples']):
             sketch = dataset[2 * first + n]['inputs']['sketch']
-            images, masks = sketch.draw('cpu')
-            assert torch.equal(here['inputs']['img'][n, 0], images[0])
-            assert torch.equal(here['inputs']['support_imgs'][n, :, 0], images[1:])
+            images, masks = draw(sketch)
+            # Among other tasks the same but for rounding.
+            found = here['inputs']['img'][n], here['inputs']['support_imgs'][n, :, 0]
+            assert torch.cat(found).numpy() == pytest.approx(images.numpy(), abs=1e-5)
             assert torch.equal(here['inputs']['support_masks'][n, :, 0], masks[1:])
             assert sample.gt_sem_seg.data.dtype == torch.int64
             assert torch.equal(sample.gt_sem_seg.data[0], masks[0].long())
@@ -523,5 +566,5 @@ def test_faint_objects_are_those_of_numpy():
         assert 0.5 <= sketch.look.faint <= 0.8
         wanted_rng, rng = twins(idx)
         wanted = render(wanted_rng, sketch.labels.numpy(), sketch.look)
-        found = on_device.render(rng, numpy_noise(rng), sketch.labels, sketch.look)
+        (found,) = on_device.render([source(rng)], [sketch.labels], [sketch.look])
         assert found.numpy() == pytest.approx(wanted, abs=5e-5)

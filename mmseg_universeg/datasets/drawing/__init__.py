@@ -3,7 +3,7 @@ from .anatomies import HARDER_FAMILIES
 from .appearance import CUES, Look, draw_look, render
 from .label_maps import FAMILIES
 from .objects import varied
-from .on_device import Sketch
+from .on_device import Sketch, draw_sketches
 from .options import Acquisition, Appearance, Changes
 from .scenes import Scene
 
@@ -19,6 +19,7 @@ __all__ = [
     'Sketch',
     'acquire',
     'draw_look',
+    'draw_sketches',
     'render',
     'varied',
 ]

@@ -166,8 +166,8 @@ def draw_window(
     zoom = np.exp(rng.normal(0, pose.scale))
     stretch = np.exp(rng.normal(0, pose.stretch) / 2)
     shift = rng.normal(0, pose.shift, 2) + rng.uniform(-roam, roam, 2)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    linear = turn * [stretch * zoom, zoom / stretch] * pixels_per_unit
-    if pose.mirror and rng.random() < 0.5:
-        linear[:, 0] *= -1
-    return linear, shift * pixels_per_unit
+    cos, sin = np.cos(angle), np.sin(angle)
+    along = -1 if pose.mirror and rng.random() < 0.5 else 1
+    wide, high = along * stretch * zoom, zoom / stretch
+    linear = np.array([[cos * wide, -sin * high], [sin * wide, cos * high]])
+    return linear * pixels_per_unit, shift * pixels_per_unit

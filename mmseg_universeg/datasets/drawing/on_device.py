@@ -1,28 +1,23 @@
-"""The images of drawn tasks made in torch, on the device that trains.
+"""Drawn tasks made in torch, on the device that trains: all those of a batch at once.
 
 `deform`, `render` and `acquire` do the same as the functions of these names in
-`fields`, `appearance` and `acquisition`, step for step, and are tested against them.
-What is random and small comes from ``rng`` as it does there, what is large from
-``noise``.
+`fields`, `appearance` and `acquisition`, step for step, and are tested against them. A
+device waits for whoever tells it what to do, so what is done to every image is done to
+those of all tasks together; only what happens to few tasks is done to each of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from .acquisition import black_borders, coarse_side, draw_strengths, vignette
+from .acquisition import black_borders, draw_strengths, vignette
 from .appearance import Look, Texture, lose_contrast
-from .fields import NODE_DEVIATION, Pose, draw_window, grid, upsampling
+from .fields import Pose, draw_window, grid
 from .options import Acquisition
-
-# Gives standard normal numbers, float32 of a shape, on the device.
-Noise = Callable[[tuple[int, ...]], Tensor]
+from .torch_filters import blur, compress, lower_resolution, pixels, sample, upsample
 
 
 @dataclass(frozen=True)
@@ -48,319 +43,316 @@ class Sketch:
     shares: tuple[float, float]
     seed: int
 
-    @torch.no_grad()
-    def draw(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
-        """Make the images on a device.
 
-        The same again on the same kind of device; other kinds draw other noise.
+@dataclass(frozen=True)
+class Source:
+    """Where the random numbers of a task come from.
 
-        Returns:
-            Images float32 (N, H, W), from 0 to 1 each, and masks float32 (N, H, W) of
-            0 and 1.
-        """
-        rng = np.random.default_rng(self.seed)
-        generator = torch.Generator(device).manual_seed(self.seed)
+    Attributes:
+        rng: Of what is small.
+        noise: Gives standard normal numbers, float32 of a shape, on the device.
+    """
+
+    rng: np.random.Generator
+    noise: Callable[[tuple[int, ...]], Tensor]
+
+    @classmethod
+    def of(cls, seed: int, device: torch.device) -> 'Source':
+        """Give the numbers of a seed."""
+        generator = torch.Generator(device).manual_seed(seed)
 
         def noise(shape: tuple[int, ...]) -> Tensor:
             return torch.randn(shape, generator=generator, device=device)
 
-        # In full precision, also where a model in training calls this.
-        with torch.autocast(torch.device(device).type, enabled=False):
-            labels = self.labels.to(device)
-            if further := self.num_images - len(labels):
-                # One after the other, and never the query's.
-                again = labels[1 + torch.arange(further) % (len(labels) - 1)]
-                bent = deform(rng, noise, again, self.pose)
-                usable = self._usable(bent)[:, None, None]
-                labels = torch.cat([labels, torch.where(usable, bent, again)])
-            images = render(rng, noise, labels, self.look)
-            masks = (labels == self.look.foreground).float()
-            least = self.shares[0]
-            return acquire(rng, noise, images, masks, least, self.acquisition)
+        return cls(np.random.default_rng(seed), noise)
 
-    def _usable(self, labels: Tensor) -> Tensor:
-        """Which label maps (N, H, W) keep their foreground within the limits."""
-        share = (labels == self.look.foreground).float().mean((1, 2))
-        least, most = self.shares
-        return (share >= least) & (share <= most)
+
+@torch.no_grad()
+def draw_sketches(
+    sketches: Sequence[Sketch], device: torch.device | str
+) -> list[tuple[Tensor, Tensor]]:
+    """Make the images of sketched tasks on a device.
+
+    Those of a task are the same again on the same kind of device, but for rounding also
+    among other tasks; other kinds of device draw other noise.
+
+    Returns:
+        Of each task images float32 (N, H, W), from 0 to 1 each, and masks float32
+        (N, H, W) of 0 and 1.
+
+    Raises:
+        ValueError: If the tasks' images are not of one size.
+    """
+    sizes = sorted({tuple(sketch.labels.shape[1:]) for sketch in sketches})
+    if len(sizes) > 1:
+        raise ValueError(
+            f'drawn tasks of one batch differ in size: {sizes}; give all their data '
+            'sets one image_size'
+        )
+    device = torch.device(device)
+    # In full precision, also where a model in training calls this.
+    with torch.autocast(device.type, enabled=False):
+        sources = [Source.of(sketch.seed, device) for sketch in sketches]
+        labels = _label_maps(sources, sketches, device)
+        images = render(sources, labels, [sketch.look for sketch in sketches])
+        masks = [
+            (label == sketch.look.foreground).float()
+            for label, sketch in zip(labels, sketches)
+        ]
+        leasts = [sketch.shares[0] for sketch in sketches]
+        acquisitions = [sketch.acquisition for sketch in sketches]
+        return acquire(sources, images, masks, leasts, acquisitions)
+
+
+def _label_maps(
+    sources: Sequence[Source], sketches: Sequence[Sketch], device: torch.device
+) -> list[Tensor]:
+    """Label maps (N, H, W) of each task: those that it has, and deformed ones."""
+    labels = [sketch.labels.to(device) for sketch in sketches]
+    few = [n for n, sketch in enumerate(sketches) if sketch.num_images > len(labels[n])]
+    # One after the other, and never the query's.
+    again = []
+    for n in few:
+        further = sketches[n].num_images - len(labels[n])
+        again.append(labels[n][1 + torch.arange(further) % (len(labels[n]) - 1)])
+    poses = [sketches[n].pose for n in few]
+    bent = deform([sources[n] for n in few], again, poses) if few else []
+    for n, before, after in zip(few, again, bent):
+        mask = (after == sketches[n].look.foreground).float()
+        share = mask.mean((1, 2), keepdim=True)
+        least, most = sketches[n].shares
+        usable = (share >= least) & (share <= most)
+        labels[n] = torch.cat([labels[n], torch.where(usable, after, before)])
+    return labels
 
 
 def deform(
-    rng: np.random.Generator, noise: Noise, labels: Tensor, pose: Pose
-) -> Tensor:
+    sources: Sequence[Source], labels: Sequence[Tensor], poses: Sequence[Pose]
+) -> list[Tensor]:
     """Label maps seen through deformed windows, mirrored at their outermost pixels.
 
     Each is looked at as `fields.deform` looks at a canvas.
 
     Args:
-        rng: Source of what is small.
-        noise: Source of the elastic displacement.
-        labels: uint8 (N, H, W), where the noise is.
-        pose: Spread of the deformations.
+        sources: Of each task; the elastic displacement is large.
+        labels: uint8 (N, H, W) of each task, where the noise is.
+        poses: Spread of each task's deformations.
 
     Returns:
-        uint8 (N, H, W), values of the nearest pixels.
+        uint8 (N, H, W) of each task, values of the nearest pixels.
     """
-    num, height, width = labels.shape
-    side = min(height, width)
-    bends = smooth_fields(noise, 2 * num, (height, width), pose.elastic_cells)
-    bends = bends * (pose.elastic / pose.elastic_cells * side)
-    windows = zip(*(draw_window(rng, pose, side) for _ in range(num)))
-    linear, shift = (torch.from_numpy(np.stack(each)).to(bends) for each in windows)
-    middle = bends.new_tensor([(width - 1) / 2, (height - 1) / 2])
-    places = (_pixels((height, width), bends) - middle) / side
-    points = torch.einsum('hwi,noi->nhwo', places, linear)
-    points += (shift + middle)[:, None, None]
-    points += torch.stack([bends[::2], bends[1::2]], -1)
-    return sample(labels.to(bends), points, 'nearest').to(labels)
+    height, width = shape = labels[0].shape[1:]
+    side = min(shape)
+    bends, windows = [], []
+    for source, some, pose in zip(sources, labels, poses, strict=True):
+        nodes = source.noise((2 * len(some), *grid(shape, pose.elastic_cells)))
+        reach = pose.elastic / pose.elastic_cells * side
+        bends.append(upsample(nodes * reach, shape).unflatten(0, (-1, 2)))
+        windows += [draw_window(source.rng, pose, side) for _ in some]
+    points = torch.cat(bends).movedim(1, -1)
+    linear, shift = (torch.from_numpy(np.stack(each)) for each in zip(*windows))
+    middle = points.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    places = (pixels(shape, points) - middle) / side
+    points = points + torch.einsum('hwi,noi->nhwo', places, linear.to(points))
+    points += (shift.to(points) + middle)[:, None, None]
+    together = torch.cat(list(labels))
+    bent = sample(together.to(points), points, 'nearest').to(together)
+    return list(bent.split([len(some) for some in labels]))
 
 
 def render(
-    rng: np.random.Generator, noise: Noise, labels: Tensor, look: Look
-) -> Tensor:
+    sources: Sequence[Source], labels: Sequence[Tensor], looks: Sequence[Look]
+) -> list[Tensor]:
     """Images of label maps.
 
     Args:
-        rng: Source of what is random and small.
-        noise: Source of the noise; the images are where its tensors are.
-        labels: uint8 (N, H, W), on any device.
-        look: The appearance of the labels.
+        sources: Of each task; the images are where the noise is.
+        labels: uint8 (N, H, W) of each task, there too.
+        looks: The appearance of each task's labels.
 
     Returns:
-        float32 (N, H, W), from 0 to 1 each.
+        float32 (N, H, W) of each task, from 0 to 1 each.
     """
-    num, height, width = labels.shape
-    slow = smooth_fields(noise, 2 * num, (height, width), 2.5)
-    jitter = rng.normal(0, look.jitter, (num, len(look.means)))
-    white = noise((num, height, width)) * look.noise
-    tops, lefts, faint, sigmas = [], [], [], []
-    # Objects are told apart on the CPU.
-    maps = labels.cpu().numpy() if look.faint else labels
-    for label in maps:
-        tops.append(rng.integers(0, height + 1))
-        lefts.append(rng.integers(0, width + 1))
-        if look.faint:
-            faint.append(lose_contrast(rng, label, look))
-        sigmas.append(look.blur * rng.uniform(0.8, 1.25))
-
-    def put(values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.asarray(values)).to(slow)
-
-    labels = labels.to(slow.device)
+    counts = [len(some) for some in labels]
+    height, width = shape = labels[0].shape[1:]
+    slow, white, means, tops, lefts, lost, towards, sigmas = ([] for _ in range(8))
+    nothing = np.zeros(shape, np.float32)
+    for source, some, look in zip(sources, labels, looks, strict=True):
+        slow.append(source.noise((2 * len(some), *grid(shape, 2.5))))
+        jitter = source.rng.normal(0, look.jitter, (len(some), len(look.means)))
+        means.append(look.means + jitter)
+        white.append(source.noise((len(some), *shape)))
+        # Objects are told apart on the CPU.
+        maps = some.cpu().numpy() if look.faint else some
+        for label, mean in zip(maps, means[-1]):
+            tops.append(source.rng.integers(0, height + 1))
+            lefts.append(source.rng.integers(0, width + 1))
+            share, largest = nothing, 0
+            if look.faint:
+                share, largest = lose_contrast(source.rng, label, look)
+            lost.append(share)
+            towards.append(mean[largest])
+            sigmas.append(look.blur * source.rng.uniform(0.8, 1.25))
+    slow, white = upsample(torch.cat(slow), shape), torch.cat(white)
+    labels = torch.cat(list(labels))
     index = labels.flatten(1).long()
 
-    def of_label(values: np.ndarray) -> Tensor:
-        """Values (N, H, W) of each pixel's label, given (L,) or (N, L)."""
-        return put(values).expand(num, -1).gather(1, index).view(slow[::2].shape)
+    def put(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(values)).to(white)
 
-    means = look.means + jitter
-    clean = of_label(means) + of_label(look.shading) * slow[::2]
-    for k in np.unique(look.pattern[look.grain > 0]):
-        pattern = draw_pattern(look.textures[k], (2 * height, 2 * width), slow)
-        parts = torch.stack(
-            [pattern[y : y + height, x : x + width] for y, x in zip(tops, lefts)]
+    def of_task(name: str) -> Tensor:
+        """A number (N, 1, 1) of the look of each image's task."""
+        values = [getattr(look, name) for look in looks]
+        return put(np.repeat(values, counts)[:, None, None])
+
+    def of_label(values: Sequence[np.ndarray]) -> Tensor:
+        """Values (N, H, W) of each pixel's label; given (L,) or (N, L) of each task."""
+        table = np.zeros((len(white), max(part.shape[-1] for part in values)))
+        for rows, part in zip(np.split(table, np.cumsum(counts)[:-1]), values):
+            rows[:, : part.shape[-1]] = part
+        return put(table).gather(1, index).view(white.shape)
+
+    clean = of_label(means) + of_label([look.shading for look in looks]) * slow[::2]
+    textures, numbers = number_textures(looks)
+    if textures:
+        patterns = draw_patterns(textures, (2 * height, 2 * width), white)
+        # Each image shows a part of every pattern, each pixel that of its label.
+        rows, columns = (
+            put(starts)[:, None].long() + torch.arange(side, device=white.device)
+            for starts, side in ((tops, height), (lefts, width))
         )
-        clean += of_label(np.where(look.pattern == k, look.grain, 0)) * parts
-    if look.faint:
-        shares, towards = zip(*faint)
-        middles = put(means[range(num), towards])[:, None, None]
-        clean += put(np.stack(shares)) * (middles - clean)
-    if look.rim:
-        clean += look.rim * _borders(labels)
+        numbers = of_label(numbers).long()
+        parts = patterns[numbers, rows[:, :, None], columns[:, None]]
+        clean += of_label([look.grain for look in looks]) * parts
+    if any(look.faint for look in looks):
+        middles = put(towards)[:, None, None]
+        clean += put(np.stack(lost)) * (middles - clean)
+    if any(look.rim for look in looks):
+        clean += of_task('rim') * _borders(labels)
     clean = blur(clean, np.array(sigmas))
-    if look.bias:
-        clean *= torch.exp(look.bias * slow[1::2])
-    images = _stretch(clean + white) ** look.gamma
-    return 1 - images if look.invert else images
+    if any(look.bias for look in looks):
+        clean *= torch.exp(of_task('bias') * slow[1::2])
+    images = _stretch(clean + of_task('noise') * white) ** of_task('gamma')
+    images = torch.where(of_task('invert') > 0, 1 - images, images)
+    return list(images.split(counts))
+
+
+def number_textures(
+    looks: Sequence[Look],
+) -> tuple[list[Texture], list[np.ndarray]]:
+    """The textures that are seen, and their numbers (L,) by label for each look.
+
+    Labels without texture have any number.
+    """
+    textures, numbers = [], []
+    for look in looks:
+        own = np.zeros(len(look.textures), int)
+        for k in np.unique(look.pattern[look.grain > 0]):
+            own[k] = len(textures)
+            textures.append(look.textures[k])
+        numbers.append(own[look.pattern])
+    return textures, numbers
+
+
+def draw_patterns(
+    textures: Sequence[Texture], shape: tuple[int, int], like: Tensor
+) -> Tensor:
+    """Patterns (T, H, W) of mean 0 and deviation 1, where ``like`` is."""
+    fields = []
+    for texture in textures:
+        field = upsample(torch.from_numpy(texture.nodes).to(like), shape)
+        if texture.kind == 'spots':
+            field = (field - texture.threshold).clamp(min=0)
+        elif texture.kind == 'ridges':
+            field = field.abs()
+        elif texture.kind == 'fibres':
+            linear = torch.from_numpy(texture.linear.T).to(like)
+            field = sample(field[None], (pixels(shape, like) @ linear)[None])[0]
+        fields.append(field)
+    fields = torch.stack(fields)
+    fields -= fields.mean((1, 2), keepdim=True)
+    return fields / (fields.std((1, 2), correction=0, keepdim=True) + 1e-6)
 
 
 def acquire(
-    rng: np.random.Generator,
-    noise: Noise,
-    images: Tensor,
-    masks: Tensor,
-    least: float,
-    acquisition: Acquisition,
-) -> tuple[Tensor, Tensor]:
+    sources: Sequence[Source],
+    images: Sequence[Tensor],
+    masks: Sequence[Tensor],
+    leasts: Sequence[float],
+    acquisitions: Sequence[Acquisition],
+) -> list[tuple[Tensor, Tensor]]:
     """Pictures as an instrument would have taken them.
 
     Args:
-        rng: Source of the choices.
-        noise: Source of the noise.
-        images: float32 (N, H, W) in [0, 1].
-        masks: float32 (N, H, W) of 0 and 1.
-        least: Share of an image that a mask has to keep.
-        acquisition: Chances and ranges.
+        sources: Of each task.
+        images: float32 (N, H, W) in [0, 1] of each task.
+        masks: float32 (N, H, W) of 0 and 1 of each task.
+        leasts: Share of an image that a mask of each task has to keep.
+        acquisitions: Chances and ranges of each task.
 
     Returns:
-        The images, from 0 to 1 each, and the masks.
+        Of each task the images, from 0 to 1 each, and the masks.
     """
+    strengths, taken = [], []
+    for source, some, acquisition in zip(sources, images, acquisitions, strict=True):
+        strengths.append(draw_strengths(source.rng, acquisition))
+        taken.append(_take(source, some, strengths[-1]))
+    taken, seen_masks = list(_stretch_all(taken)), []
+    for n, (source, mask, least) in enumerate(zip(sources, masks, leasts, strict=True)):
+        if quality := strengths[n]['compression']:
+            taken[n] = compress(taken[n], round(quality))
+        if border := strengths[n]['black_borders']:
+            black = black_borders(source.rng, mask.shape, border)
+            seen = torch.from_numpy(~black).to(mask)
+            kept = (mask * seen).mean((1, 2), keepdim=True) >= least
+            seen = torch.where(kept, seen, 1)
+            taken[n], mask = taken[n] * seen, mask * seen
+        seen_masks.append(mask)
+    return list(zip(_stretch_all(taken), seen_masks))
+
+
+def _take(source: Source, images: Tensor, strengths: dict[str, float]) -> Tensor:
+    """Images (N, H, W) of one task after what happens before they are digital."""
     num, height, width = images.shape
-    strengths = draw_strengths(rng, acquisition)
-    grain = rng.uniform(1.0, 3.0)
+    grain = source.rng.uniform(1.0, 3.0)
 
     def put(values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(images)
 
     if negative := strengths['negative']:
-        flipped = put(rng.random(num) < negative)[:, None, None]
+        flipped = put(source.rng.random(num) < negative)[:, None, None]
         images = images + flipped * (1 - 2 * images)
     if exposure := strengths['exposure']:
-        images = images ** put(np.exp(rng.normal(0, exposure, (num, 1, 1))))
+        images = images ** put(np.exp(source.rng.normal(0, exposure, (num, 1, 1))))
     if vignetting := strengths['vignetting']:
         images = images * put(vignette((height, width), vignetting))
     if reach := strengths['partial_volume']:
-        images = _mix_slices(noise, images, reach)
+        images = _mix_slices(source, images, reach)
     if (shrink := strengths['low_resolution']) > 1:
-        down = put(_lowering(height, coarse_side(height, shrink)))
-        across = put(_lowering(width, coarse_side(width, shrink)))
-        images = down @ images @ across.T
+        images = lower_resolution(images, shrink)
     if rician := strengths['rician']:
-        along, aside = rician * noise((2, *images.shape))
+        along, aside = rician * source.noise((2, *images.shape))
         images = torch.sqrt((images + along) ** 2 + aside**2)
     if speckle := strengths['speckle']:
-        cells = min(height, width) / grain
-        images = images * (
-            1 + speckle * smooth_fields(noise, num, (height, width), cells)
-        )
-    images = _stretch(images)
-    if quality := strengths['compression']:
-        images = compress(images, round(quality))
-    if border := strengths['black_borders']:
-        seen = put(~black_borders(rng, images.shape, border))
-        kept = (masks * seen).sum((1, 2), keepdim=True) >= least * height * width
-        seen = torch.where(kept, seen, 1)
-        images, masks = images * seen, masks * seen
-    return _stretch(images), masks
+        nodes = grid((height, width), min(height, width) / grain)
+        noise = upsample(source.noise((num, *nodes)), (height, width))
+        images = images * (1 + speckle * noise)
+    return images
 
 
-def smooth_fields(
-    noise: Noise, num_fields: int, shape: tuple[int, int], cells: float
-) -> Tensor:
-    """Smooth fields as those of `fields.smooth_fields`, float32 (num_fields, H, W)."""
-    return upsample(noise((num_fields, *grid(shape, cells))), shape)
-
-
-def upsample(nodes: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Smooth fields (..., H, W) through nodes (..., rows, columns)."""
-    down, across = (
-        torch.from_numpy(upsampling(n, p)).to(nodes)
-        for n, p in zip(nodes.shape[-2:], shape)
-    )
-    return down @ (NODE_DEVIATION * nodes @ across.T)
-
-
-def draw_pattern(texture: Texture, shape: tuple[int, int], like: Tensor) -> Tensor:
-    """A texture's pattern (H, W), of mean 0 and deviation 1, where ``like`` is."""
-    field = upsample(torch.from_numpy(texture.nodes).to(like), shape)
-    if texture.kind == 'spots':
-        field = (field - texture.threshold).clamp(min=0)
-    elif texture.kind == 'ridges':
-        field = field.abs()
-    elif texture.kind == 'fibres':
-        points = _pixels(shape, like) @ torch.from_numpy(texture.linear.T).to(like)
-        field = sample(field[None], points[None])[0]
-    field = field - field.mean()
-    return field / (field.std(correction=0) + 1e-6)
-
-
-def sample(images: Tensor, points: Tensor, mode: str = 'bilinear') -> Tensor:
-    """Values of images (N, H, W) at points (N, H, W, 2), x before y, in pixels.
-
-    Between pixels they are bilinear, or those of the ``'nearest'``; they are mirrored
-    at the outermost ones.
-    """
-    last = points.new_tensor([images.shape[2] - 1, images.shape[1] - 1])
-    return F.grid_sample(
-        images[:, None],
-        2 * points / last - 1,
-        mode,
-        padding_mode='reflection',
-        align_corners=True,
-    )[:, 0]
-
-
-def blur(images: Tensor, sigmas: np.ndarray) -> Tensor:
-    """Gaussian blur of images (N, H, W) by deviations (N,), as OpenCV has it.
-
-    The kernel ends at four deviations; images are mirrored at their outermost pixels.
-    """
-    # OpenCV's number of taps is odd and about eight deviations and one.
-    reaches = np.rint(8 * sigmas + 1).astype(int)[:, None] // 2
-    steps = np.arange(-reaches.max(), reaches.max() + 1)
-    taps = np.exp(-(steps**2) / (2 * sigmas[:, None] ** 2)) * (abs(steps) <= reaches)
-    taps = torch.from_numpy(taps / taps.sum(1, keepdims=True)).to(images)
-    return _filter_columns(_filter_columns(images, taps).mT, taps).mT
-
-
-def _filter_columns(images: Tensor, taps: Tensor) -> Tensor:
-    """Filter the columns of images (N, H, W) by their own taps (N, odd number)."""
-    height, reach = images.shape[1], taps.shape[1] // 2
-    # The tap of each row around an output row: a band, zero beside it.
-    padded = F.pad(taps, (height - 1, height - 1))
-    band = padded.unfold(1, height + 2 * reach, 1).flip(1)
-    around = torch.arange(-reach, height + reach, device=images.device)
-    period = max(2 * (height - 1), 1)
-    mirrored = around.remainder(period)
-    rows = torch.minimum(mirrored, period - mirrored)
-    return band @ images.index_select(1, rows)
-
-
-# Table K.1 of ITU-T T.81, the quantisation of luminance at quality 50.
-QUANTISATION = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ]
-)
-
-
-def compress(images: Tensor, quality: int) -> Tensor:
-    """Images (N, H, W) in [0, 1] after JPEG compression (ITU-T T.81) of 1 to 100."""
-    height, width = images.shape[1:]
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    steps = np.clip((QUANTISATION * scale + 50) // 100, 1, 255)
-    steps = torch.from_numpy(steps).to(images)[:, None]
-    basis = torch.from_numpy(cv2.dct(np.eye(8), flags=cv2.DCT_ROWS).T).to(images)
-    padding = (0, -width % 8, 0, -height % 8)
-    levels = F.pad(torch.round(255 * images) - 128, padding, mode='replicate')
-    # Blocks (N, rows, 8, columns, 8), transformed along both axes of 8.
-    blocks = levels.unflatten(2, (-1, 8)).unflatten(1, (-1, 8))
-    there = torch.einsum('ui,nricj,vj->nrucv', basis, blocks, basis)
-    kept = steps * torch.round(there / steps)
-    back = torch.einsum('ui,nrucv,vj->nricj', basis, kept, basis)
-    levels = torch.round(back.flatten(3).flatten(1, 2) + 128).clamp(0, 255)
-    return levels[:, :height, :width] / 255
-
-
-def _mix_slices(noise: Noise, images: Tensor, reach: float) -> Tensor:
+def _mix_slices(source: Source, images: Tensor, reach: float) -> Tensor:
     """Mean of each image and of two that are bent by up to ``reach`` pixels or so."""
-    num, height, width = images.shape
-    bends = reach * smooth_fields(noise, 2 * num, (height, width), 3)
-    bends = torch.stack([bends[::2], bends[1::2]], -1)
-    middle = _pixels((height, width), images)
+    num, *shape = images.shape
+    nodes = source.noise((2 * num, *grid(shape, 3)))
+    bends = upsample(reach * nodes, shape).unflatten(0, (-1, 2)).movedim(1, -1)
+    middle = pixels(shape, images)
     sides = sample(images, middle - bends) + sample(images, middle + bends)
     return 0.5 * images + 0.25 * sides
 
 
-def _pixels(shape: tuple[int, int], like: Tensor) -> Tensor:
-    """Coordinates (H, W, 2) of the pixels, x before y, where ``like`` is."""
-    ys, xs = (torch.arange(side).to(like) for side in shape)
-    return torch.stack(torch.meshgrid(xs, ys, indexing='xy'), -1)
-
-
-@lru_cache(maxsize=32)
-def _lowering(side: int, small: int) -> np.ndarray:
-    """What OpenCV makes of a line that is shrunk and enlarged, float32 (side, side)."""
-    units = np.eye(side, dtype=np.float32)
-    coarse = cv2.resize(units, (side, small), interpolation=cv2.INTER_AREA)
-    return cv2.resize(coarse, (side, side))
+def _stretch_all(images: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Scale each image (N, H, W) of each task to [0, 1]."""
+    return _stretch(torch.cat(list(images))).split([len(some) for some in images])
 
 
 def _stretch(images: Tensor) -> Tensor:
